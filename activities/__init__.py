@@ -1,0 +1,1 @@
+"""What is done: every effect behind a port, and the pure engines that effects call."""

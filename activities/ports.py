@@ -1,0 +1,123 @@
+"""The outside world as the core sees it: few verbs, plain data, our own errors."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from signals.entities import ClusterRef
+from signals.plans import ObjectRef
+
+Manifest = dict[str, Any]
+"""One Kubernetes object as JSON."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object, as RBAC and URLs name it: group, version and plural."""
+
+    group: str
+    version: str
+    plural: str
+
+    def ref(self, name: str, namespace: str | None = None, uid: str | None = None) -> ObjectRef:
+        """Return the reference of one object of this kind."""
+        return ObjectRef(
+            group=self.group,
+            version=self.version,
+            resource=self.plural,
+            name=name,
+            namespace=namespace,
+            uid=uid,
+        )
+
+
+PODS = Resource("", "v1", "pods")
+NAMESPACES = Resource("", "v1", "namespaces")
+NODES = Resource("", "v1", "nodes")
+SERVICES = Resource("", "v1", "services")
+EVENTS = Resource("", "v1", "events")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts")
+REPLICA_SETS = Resource("apps", "v1", "replicasets")
+DEPLOYMENTS = Resource("apps", "v1", "deployments")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets")
+JOBS = Resource("batch", "v1", "jobs")
+CRON_JOBS = Resource("batch", "v1", "cronjobs")
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
+COMMANDS = Resource("firebreak.dev", "v1alpha1", "commands")
+ENROLMENTS = Resource("firebreak.dev", "v1alpha1", "enrolments")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One event of a watch: ADDED, MODIFIED or DELETED. `SYNCED` ends the first listing (object is empty)."""
+
+    type: str
+    object: Manifest
+
+
+class Cluster(Protocol):
+    """A Kubernetes API server, as one identity.
+
+    Every method raises `Unavailable` when the server does not answer or asks to wait (429, 5xx, connection),
+    `NotFound` (404), `Conflict` (409, and 422 of a JSON Patch `test`), `Refused` (401, 403, admission) and
+    `BadInput` (other 4xx). Each call has a deadline of its own.
+    """
+
+    @property
+    def ref(self) -> ClusterRef:
+        """Which cluster this is."""
+
+    async def get(self, ref: ObjectRef) -> Manifest:
+        """Return one object."""
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, labels: str = ""
+    ) -> list[Manifest]:
+        """Return the objects of one kind, of one namespace or of all, that match a label selector."""
+
+    async def create(self, ref: ObjectRef, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Create one object; `Conflict` if the name is taken."""
+
+    async def patch(
+        self, ref: ObjectRef, operations: Sequence[Manifest], *, dry_run: bool = False
+    ) -> Manifest:
+        """Apply a JSON Patch. A failed `test` operation is a `Conflict`."""
+
+    async def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
+        """Delete one object; with `ref.uid` only that very one (`Conflict` otherwise)."""
+
+    def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
+        """Yield every change from now on, after all objects that exist (ADDED) and one SYNCED.
+
+        It resumes by itself, and relists (with DELETED for what vanished meanwhile) when it must.
+        """
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of a key-value bucket, with the revision to compare and set by."""
+
+    value: bytes
+    revision: int
+
+
+class KeyValue(Protocol):
+    """A durable bucket. Raises `Unavailable` when the server does not answer."""
+
+    async def get(self, key: str) -> Entry | None:
+        """Return the value, or None where there is none."""
+
+    async def create(self, key: str, value: bytes) -> int:
+        """Write a new key; `Conflict` if it exists."""
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        """Write over one known revision; `Conflict` if it is not the last."""
+
+    async def delete(self, key: str) -> None:
+        """Delete a key; it is no error if there is none."""
+
+    async def keys(self) -> list[str]:
+        """Return all keys."""

@@ -1,0 +1,1 @@
+"""What is shipped: generated RBAC, custom resources, admission policies, server configuration, drills."""

@@ -1,0 +1,56 @@
+"""What a person said: an immutable command, proved by the API server, signed by the liaison."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from signals.entities import ClusterRef
+
+
+class Verb(StrEnum):
+    """What a person can say about an incident or a namespace."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    UNDO = "undo"
+    EXTEND = "extend"
+    STAND_DOWN = "stand-down"
+    CLOSE = "close"
+    ENROL = "enrol"
+    UNENROL = "unenrol"
+
+
+class Approval(BaseModel, frozen=True):
+    """One command of one person, as the liaison read it from the API server.
+
+    `id` is the Command object's UID: single use, and the update id in Temporal. `authenticated` is False
+    only on the memory cluster, where nobody proves who speaks.
+    """
+
+    id: str
+    cluster: ClusterRef
+    verb: Verb
+    incident: str = ""
+    actor: str
+    authenticated: bool = True
+    plan_hash: str = ""
+    target_uids: tuple[str, ...] = ()
+    reason: str = ""
+    seconds: int = 0
+    """EXTEND: how much longer."""
+    keep: bool = False
+    """CLOSE: leave what is applied in place."""
+    undo: bool = False
+    """CLOSE: put everything back first."""
+    force: bool = False
+    """UNDO: remove our own marks even where somebody else changed the object."""
+    said_at: datetime
+    signature: str = ""
+
+
+class Answer(BaseModel, frozen=True):
+    """What came of a command, for the person who gave it."""
+
+    accepted: bool
+    message: str

@@ -1,0 +1,93 @@
+"""What was judged: a tier, what to do about it, and the reason term by term."""
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from pydantic import BaseModel, Field
+
+from signals.entities import ClusterRef, Entity
+from signals.threats import Mode, Peer, Severity
+
+
+class Tier(IntEnum):
+    """How far the response goes. Bounds on confidence are half-open: [0, .6) [.6, .8) [.8, .95) [.95, 1]."""
+
+    OBSERVE = 1
+    RESTRICT = 2
+    ISOLATE = 3
+    ESCALATE = 4
+
+
+class OnExpiry(StrEnum):
+    """What happens when an action's time is up and nobody spoke."""
+
+    RELEASE = "release"
+    EXTEND = "extend"
+    ASK = "ask"
+
+
+class Inverse(StrEnum):
+    """How well an action can be undone."""
+
+    EXACT = "exact"
+    PARTIAL = "partial"
+    NONE = "none"
+
+
+class Term(BaseModel, frozen=True):
+    """One step of the judgement: what it looked at, what it did to the confidence or tier, and why."""
+
+    name: str
+    value: str
+    effect: str
+    reason: str
+
+
+class PlannedAction(BaseModel, frozen=True):
+    """One action that a decision asks for. No cluster state: the executor plans it against the live API.
+
+    `index` is the place on the incident's stack: what is applied later is undone first.
+    """
+
+    id: str
+    type: str
+    targets: tuple[Entity, ...]
+    index: int
+    peer: Peer | None = None
+    ttl_seconds: int
+    on_expiry: OnExpiry
+    summary: str
+
+    @property
+    def target(self) -> Entity:
+        """The first target: the only one, except in a storm."""
+        return self.targets[0]
+
+
+class Decision(BaseModel, frozen=True):
+    """One judgement over all events of an incident, signed by the orchestrator.
+
+    `execute` says whether the actions may be written without a person; `why_not` says why otherwise.
+    `followup_seconds` spreads what follows the first write when many incidents open at once.
+    """
+
+    incident: str
+    cluster: ClusterRef
+    revision: int
+    tier: Tier
+    confidence: float | None
+    severity: Severity
+    mode: Mode
+    techniques: tuple[str, ...] = ()
+    title: str
+    terms: tuple[Term, ...]
+    actions: tuple[PlannedAction, ...] = ()
+    execute: bool = False
+    why_not: str = ""
+    page: bool = False
+    policy_digest: str
+    events: tuple[str, ...]
+    decided_at: datetime
+    followup_seconds: float = 0.0
+    signature: str = ""
+    trace: dict[str, str] = Field(default_factory=dict)

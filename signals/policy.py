@@ -1,0 +1,108 @@
+"""Firebreak's own policy: what people decide beforehand, in one file whose digest is in every decision."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Self
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from signals.errors import PolicyInvalid
+from signals.threats import Severity
+
+
+class Thresholds(BaseModel, frozen=True, extra="forbid"):
+    """The confidence from which each tier begins. Below `restrict` is Tier 1."""
+
+    restrict: float = Field(default=0.6, gt=0, lt=1)
+    isolate: float = Field(default=0.8, gt=0, lt=1)
+    escalate: float = Field(default=0.95, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.restrict < self.isolate < self.escalate:
+            raise ValueError("restrict < isolate < escalate must hold")
+        return self
+
+
+class Rule(BaseModel, frozen=True, extra="forbid"):
+    """What this policy says of one detection rule, over what the detector says."""
+
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    severity: Severity | None = None
+    ignore: bool = False
+    """Record it, never act or page on it."""
+
+
+class Protected(BaseModel, frozen=True, extra="forbid"):
+    """Objects on which nothing is ever written without a person. Shell patterns (`*`, `?`)."""
+
+    namespace: str = "*"
+    name: str = "*"
+    reason: str = "protected by policy"
+
+
+class Tier4(StrEnum):
+    """What a control-plane impact or certainty does with a reversible hold: stage it, or hold and ask."""
+
+    STAGE = "stage"
+    HOLD = "hold"
+
+
+class Breaker(BaseModel, frozen=True, extra="forbid"):
+    """How much of a namespace may stand under reversible containment before a person must decide."""
+
+    owners_percent: int = Field(default=20, ge=1, le=100)
+    floor: int = Field(default=3, ge=1)
+    """Workloads that may always be contained, however small the namespace is."""
+
+
+CONTROL_PLANE_NAMESPACES = (
+    "kube-system", "kube-public", "kube-node-lease", "openshift-*", "gke-*", "gmp-*", "calico-*", "tigera-*",
+    "cilium*", "istio-*", "linkerd*", "cert-manager", "gatekeeper-*", "kyverno", "argocd", "flux-*",
+    "external-secrets", "monitoring*",
+)  # fmt: skip
+
+
+class Policy(BaseModel, frozen=True, extra="forbid"):
+    """`policy.yaml`. Every field has a default; an unknown field is an error."""
+
+    version: int = Field(default=1, ge=1, le=1)
+    thresholds: Thresholds = Thresholds()
+    rules: dict[str, Rule] = Field(default_factory=dict)
+    protected: tuple[Protected, ...] = ()
+    control_plane_namespaces: tuple[str, ...] = CONTROL_PLANE_NAMESPACES
+    tier4: Tier4 = Tier4.STAGE
+    restrict_ttl_seconds: int = Field(default=4 * 3600, ge=60)
+    isolate_ttl_seconds: int = Field(default=24 * 3600, ge=60)
+    approval_seconds: int = Field(default=15 * 60, ge=30)
+    """How long a person is asked before silence means no."""
+    extensions: int = Field(default=3, ge=0)
+    """How often an isolation whose pod still lives is extended when nobody answers."""
+    stale_seconds: int = Field(default=600, ge=1)
+    """An alert older than this when the bus accepted it is Tier 1 and a page."""
+    false_alarm_seconds: int = Field(default=30 * 60, ge=0)
+    """How long the same subject and detector stay at Tier 1 after an undo."""
+    breaker: Breaker = Breaker()
+
+    @property
+    def digest(self) -> str:
+        """The hash that every decision and plan names."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def parse(text: str, where: str = "policy.yaml") -> Policy:
+    """Read a policy from YAML.
+
+    Raises:
+        PolicyInvalid: it is not YAML, has an unknown field or a value out of bounds; the text says which.
+    """
+    try:
+        return Policy.model_validate(yaml.safe_load(text) or {})
+    except yaml.YAMLError as error:
+        raise PolicyInvalid(f"{where} is not YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise PolicyInvalid(f"{where}: {path}: {first['msg']}") from error

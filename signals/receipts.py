@@ -1,0 +1,89 @@
+"""What was changed: all that an action's verification and inverse need, in another process, days later."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from signals.decisions import OnExpiry, PlannedAction
+from signals.entities import ClusterRef
+from signals.plans import ActionPlan
+
+
+class ActionState(StrEnum):
+    """Where an action stands. A closed list, stable in `-o json`."""
+
+    SHADOW = "shadow"
+    """Would have been applied; the namespace is in shadow mode."""
+    STAGED = "staged"
+    """Planned and dry-run; waits for a person."""
+    REFUSED = "refused"
+    """The executor would not: predicate, protection, cap, stop, or a person said no."""
+    FAILED = "failed"
+    """The API server would not."""
+    APPLIED = "applied"
+    """Written; not yet verified."""
+    EFFECTIVE = "effective"
+    """Written, and measured to work."""
+    UNVERIFIED = "unverified"
+    """Written and standing; whether traffic stopped cannot be known here."""
+    INEFFECTIVE = "ineffective"
+    """Written, and somebody undid part of it."""
+    DRIFTED = "drifted"
+    """The undo stopped: somebody else changed what we wrote. A person decides."""
+    REVERTED = "reverted"
+    """Put back as it was."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether something of ours is in the cluster."""
+        return self in _STANDING
+
+
+_STANDING = frozenset(
+    {
+        ActionState.APPLIED,
+        ActionState.EFFECTIVE,
+        ActionState.UNVERIFIED,
+        ActionState.INEFFECTIVE,
+        ActionState.DRIFTED,
+    }
+)
+
+
+class Result(StrEnum):
+    """The answer of one check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Check(BaseModel, frozen=True):
+    """One thing that was verified. `what` is one of object, flow, token, process, endpoint."""
+
+    what: str
+    result: Result
+    how: str
+
+
+class Receipt(BaseModel, frozen=True):
+    """One action, as it was carried out. The only link between its apply and its revert."""
+
+    action: PlannedAction
+    incident: str
+    cluster: ClusterRef
+    plan: ActionPlan
+    plan_hash: str
+    state: ActionState
+    reason: str = ""
+    applied_at: datetime | None = None
+    expires_at: datetime | None = None
+    reverted_at: datetime | None = None
+    checks: tuple[Check, ...] = ()
+    approved_by: str | None = None
+
+    @property
+    def on_expiry(self) -> OnExpiry:
+        """What happens when the time is up and nobody spoke."""
+        return self.action.on_expiry

@@ -1,0 +1,136 @@
+"""Every name on a wire, in one place: labels, streams, queues, workflow ids, search attributes, spans.
+
+Labels and search attributes are stored for ever: they are only ever added to.
+"""
+
+from collections.abc import Iterable
+
+DOMAIN = "firebreak.dev"
+"""Prefix of every label, annotation and custom resource of ours."""
+
+API_VERSION = "v1alpha1"
+NAMESPACE = "firebreak"
+"""Our own namespace. Nothing in it is ever a target."""
+
+CASE = f"{DOMAIN}/case"
+"""Label on objects that we created: the incident."""
+ACTION = f"{DOMAIN}/action"
+"""Label on objects that we created: the action type."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "firebreak"
+"""Value of `app.kubernetes.io/managed-by`, and our field manager at the API server."""
+EXPIRES_AT = f"{DOMAIN}/expires-at"
+"""Annotation: RFC 3339, UTC. The sweeper acts two minutes later."""
+ON_EXPIRY = f"{DOMAIN}/on-expiry"
+INVERSE = f"{DOMAIN}/inverse"
+"""Annotation: JSON of everything that the release needs when all else is gone."""
+PLAN_HASH = f"{DOMAIN}/plan-sha256"
+WORKFLOW = f"{DOMAIN}/workflow-id"
+MARK_PREFIX = f"{DOMAIN}/m-"
+"""Label key of one action on a pod is this prefix and eight hex digits; its value is the case."""
+
+RUNTIME_GUARDIAN = "runtime-guardian"
+ORCHESTRATOR = "orchestrator"
+FORENSIC_INVESTIGATOR = "forensic-investigator"
+REMEDIATION_EXECUTOR = "remediation-executor"
+LIAISON = "liaison"
+
+AGENTS = (RUNTIME_GUARDIAN, ORCHESTRATOR, FORENSIC_INVESTIGATOR, REMEDIATION_EXECUTOR, LIAISON)
+"""Process, ServiceAccount, NATS identity and task queue share these names."""
+DETECTING = (RUNTIME_GUARDIAN,)
+"""Agents that publish ThreatEvents. They have no access to Temporal."""
+
+TRUST_DOMAIN = "firebreak.local"
+
+INCIDENT_WORKFLOW = "IncidentWorkflow"
+REMEDIATION_WORKFLOW = "RemediationWorkflow"
+MEMO = "firebreak"
+"""Memo field of an incident's workflow: its Summary, readable without a worker."""
+MEMO_TITLE = "title"
+
+SEARCH_ATTRIBUTES = {
+    "FirebreakCluster": "Keyword",
+    "FirebreakNamespace": "Keyword",
+    "FirebreakState": "Keyword",
+    "FirebreakSeverity": "Keyword",
+    "FirebreakMode": "Keyword",
+    "FirebreakWaitingFor": "Keyword",
+    "FirebreakTier": "Int",
+    "FirebreakConfidence": "Double",
+    "FirebreakEntities": "KeywordList",
+    "FirebreakTechniques": "KeywordList",
+    "FirebreakDeadline": "Datetime",
+}
+"""Name → type, registered at boot. SQLite allows at most three KeywordLists."""
+
+KEYWORD_LIST_BYTES = 1500
+"""Above 2,048 bytes in one KeywordList the Temporal server ends the workflow."""
+
+ROUTING_BUCKET = "routing"
+RECEIPTS_BUCKET = "receipts"
+
+
+def service_account(agent: str) -> str:
+    """Return the Kubernetes user name that an agent's writes carry."""
+    return f"system:serviceaccount:{NAMESPACE}:{agent}"
+
+
+def spiffe_id(agent: str) -> str:
+    """Return the one URI SAN of an agent's certificate."""
+    return f"spiffe://{TRUST_DOMAIN}/ns/{NAMESPACE}/sa/{agent}"
+
+
+def threats_stream(agent: str) -> str:
+    """Return the stream that holds one agent's ThreatEvents."""
+    return f"THREATS_{agent}"
+
+
+def threat_subject(agent: str, detector: str) -> str:
+    """Return the subject that one detector's ThreatEvents are published on."""
+    return f"firebreak.threats.{agent}.{detector}"
+
+
+def feed_stream(agent: str) -> str:
+    """Return the stream that holds what one agent was sent, redacted, before detection."""
+    return f"FEED_{agent}"
+
+
+def feed_subject(agent: str, feed: str) -> str:
+    """Return the subject of one raw feed (`falco`) of one agent."""
+    return f"firebreak.feed.{agent}.{feed}"
+
+
+def dead_stream(agent: str) -> str:
+    """Return the dead letter stream of one agent."""
+    return f"DEAD_{agent}"
+
+
+def dead_subject(agent: str, source: str) -> str:
+    """Return the subject of one agent's dead letters from one source."""
+    return f"firebreak.dead.{agent}.{source}"
+
+
+def state_bucket(agent: str) -> str:
+    """Return the key-value bucket in which one agent keeps what must last."""
+    return f"state-{agent}"
+
+
+def remediation_id(incident: str) -> str:
+    """Return the id of the child workflow that owns an incident's stack of actions."""
+    return f"{incident}/remediation"
+
+
+def keyword_list(values: Iterable[str]) -> list[str]:
+    """Return what fits into one KeywordList, with a count of what did not.
+
+    The limit counts UTF-8 bytes over all values (`KEYWORD_LIST_BYTES`).
+    """
+    distinct = sorted(set(values))
+    kept: list[str] = []
+    left = KEYWORD_LIST_BYTES - 32
+    for position, value in enumerate(distinct):
+        left -= len(value.encode("utf-8", "replace"))
+        if left < 0:
+            return [*kept, f"+{len(distinct) - position} more"]
+        kept.append(value)
+    return kept

@@ -1,0 +1,45 @@
+"""The shape of an agent: one file, one value, one identity."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from activities.ports import Cluster
+from signals.envelope import Signer, Trust
+from signals.policy import Policy
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from workers.bus import Bus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything an agent is given: its settings, its identity at each server, and when to stop."""
+
+    settings: Settings
+    agent: str
+    cluster: Cluster
+    """The API server, as this agent's own ServiceAccount."""
+    bus: "Bus"
+    """NATS, as this agent."""
+    temporal: "Client | None"
+    """Temporal; None for detecting agents, which have no access to it."""
+    signer: Signer
+    trust: Trust
+    policy: Policy
+    stopping: asyncio.Event
+    ready: Callable[[], None]
+    """To be called once the agent serves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """One agent. `run` serves until `context.stopping` is set, then returns with nothing left half done."""
+
+    name: str
+    run: Callable[[Context], Awaitable[None]]
+    uses_temporal: bool = True

@@ -1,0 +1,1 @@
+"""What is decided, in order: deterministic and replayable, without I/O, clock or configuration."""
