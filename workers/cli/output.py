@@ -1,0 +1,22 @@
+"""How a command answers: JSON and YAML for machines, a table for people; one place writes them.
+
+Both machine forms are ASCII: what an attacker wrote into a command line cannot steer the terminal.
+"""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+
+def emit(options: Namespace, document: Any, table: Callable[[], None]) -> None:
+    """Print a JSON-able document as `-o` says; `table` prints it for people."""
+    if options.output == "json":
+        print(json.dumps(document, indent=2).replace("\x7f", "\\u007f"))
+    elif options.output == "yaml":
+        import yaml
+
+        yaml.safe_dump(document, sys.stdout, sort_keys=False)
+    else:
+        table()

@@ -1,0 +1,32 @@
+"""The shape of a command: one file, one value. A verb imports heavy things inside `run`, never at its top."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """One command of `firebreak`; `name` is its file's name with dashes.
+
+    `arguments` adds what it takes to its parser. `run` is given the parsed options, among them `state`
+    (`Path | None`) and `output` (`table | json | yaml`), and returns the exit code; it raises
+    `FirebreakError` for everything that a person must hear of.
+    """
+
+    name: str
+    help: str
+    arguments: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int]
+
+
+def no_arguments(parser: ArgumentParser) -> None:
+    """Add nothing: for verbs that take no arguments of their own."""
+
+
+def state_dir(options: Namespace) -> Path:
+    """Return the folder of the stack that is meant: `--state`, else FIREBREAK_STATE, else the default."""
+    from workers import settings
+
+    return Path(options.state) if options.state else settings.state_dir()
