@@ -10,7 +10,7 @@ from signals.errors import CatalogError
 
 
 class Named(Protocol):
-    """What every plug-in has: a name, equal to its file's with dashes."""
+    """What every plug-in has: a name, equal to its file's."""
 
     @property
     def name(self) -> str:
@@ -30,10 +30,9 @@ def load(package: ModuleType, kind: type[T]) -> Mapping[str, T]:
     for module in iter_modules(package.__path__):
         members = vars(import_module(f"{package.__name__}.{module.name}")).values()
         plugins = [member for member in members if isinstance(member, kind)]
-        expected = module.name.replace("_", "-")
-        if [plugin.name for plugin in plugins] != [expected]:
+        if [plugin.name for plugin in plugins] != [module.name]:
             raise CatalogError(
-                f"{package.__name__}.{module.name} must hold one {kind.__name__} named {expected!r}"
+                f"{package.__name__}.{module.name} must hold one {kind.__name__} named {module.name!r}"
             )
-        found[expected] = plugins[0]
+        found[module.name] = plugins[0]
     return MappingProxyType(found)

@@ -1,0 +1,182 @@
+"""What workflows are started with, and what they ask of activities: one model in, one model out."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from signals.approvals import Approval
+from signals.decisions import Decision, PlannedAction
+from signals.entities import ClusterRef, Entity
+from signals.incidents import Investigation, Moment, WaitingFor
+from signals.plans import Plan
+from signals.receipts import Receipt
+from signals.threats import Severity, ThreatEvent
+
+
+class FalseAlarm(BaseModel, frozen=True):
+    """A person undid an incident: the same subject and detector stay at Tier 1 until then."""
+
+    subject: str
+    detector: str
+    until: datetime
+
+
+class IncidentInput(BaseModel, frozen=True):
+    """What an incident's workflow starts with, and carries over a continue-as-new."""
+
+    incident: str
+    cluster: ClusterRef
+    liaison_key: str
+    """The liaison's public key, PEM: a command without its signature is refused."""
+    approval_seconds: int
+    false_alarm_seconds: int
+    quiet_seconds: int
+    """An incident with nothing applied and nothing new for so long closes by itself."""
+    reopens: str | None = None
+    false_alarms: tuple[FalseAlarm, ...] = ()
+    carried: "Carried | None" = None
+
+
+class Carried(BaseModel, frozen=True):
+    """An incident's state across a continue-as-new, waiting question and its absolute deadline included."""
+
+    opened_at: datetime
+    seen: tuple[str, ...]
+    events: tuple[ThreatEvent, ...]
+    decisions: tuple[Decision, ...]
+    planned: tuple[PlannedAction, ...]
+    receipts: tuple[Receipt, ...]
+    plan: Plan | None
+    investigation: Investigation | None
+    timeline: tuple[Moment, ...]
+    links: tuple[str, ...]
+    waiting: WaitingFor | None
+    unread: tuple[ThreatEvent, ...]
+    investigated: tuple[str, ...]
+    used: tuple[str, ...]
+
+
+class Batch(BaseModel, frozen=True):
+    """Events for one incident, in one signal; `links` are related incidents."""
+
+    events: tuple[ThreatEvent, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+class JudgeRequest(BaseModel, frozen=True):
+    """Everything a judgement rests on: the same request gives the same decision."""
+
+    incident: str
+    cluster: ClusterRef
+    revision: int
+    events: tuple[ThreatEvent, ...]
+    planned: tuple[PlannedAction, ...] = ()
+    false_alarms: tuple[FalseAlarm, ...] = ()
+    investigation: Investigation | None = None
+
+
+class ApplyRequest(BaseModel, frozen=True):
+    """A signed decision to carry out or to stage; with a signed approval where a person decided."""
+
+    decision: Decision
+    approval: Approval | None = None
+
+
+class Disposition(StrEnum):
+    """What came of a decision."""
+
+    APPLIED = "applied"
+    STAGED = "staged"
+    SHADOW = "shadow"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Outcome(BaseModel, frozen=True):
+    """What the executor did with a decision, and why."""
+
+    disposition: Disposition
+    plan: Plan
+    receipts: tuple[Receipt, ...] = ()
+    reason: str = ""
+    roles: tuple[str, ...] = ("oncall", "lead")
+    """Who may approve the staged plan."""
+
+
+class StackRequest(BaseModel, frozen=True):
+    """Applied actions of one incident, oldest first."""
+
+    incident: str
+    cluster: ClusterRef
+    receipts: tuple[Receipt, ...]
+
+
+class Cause(StrEnum):
+    """Why a stack is put back."""
+
+    PERSON = "person"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    TARGET_GONE = "target-gone"
+
+
+class RevertRequest(BaseModel, frozen=True):
+    """Put back the whole stack, newest first. `PERSON` needs a signed command."""
+
+    stack: StackRequest
+    cause: Cause
+    approval: Approval | None = None
+
+
+class ExtendRequest(BaseModel, frozen=True):
+    """Move the expiry of the whole stack; by a signed command, or because nobody answered and it must hold."""
+
+    stack: StackRequest
+    seconds: int
+    approval: Approval | None = None
+
+
+class Stack(BaseModel, frozen=True):
+    """The receipts of one incident after something was done with them."""
+
+    receipts: tuple[Receipt, ...]
+    target_gone: bool = False
+    """Every pod that the stack holds is gone: nothing is left to contain."""
+    notes: tuple[str, ...] = ()
+
+
+class RemediationInput(BaseModel, frozen=True):
+    """What the owner of a stack starts with, and carries over a continue-as-new."""
+
+    stack: StackRequest
+    title: str
+    severity: Severity
+    liaison_key: str
+    approval_seconds: int
+    extensions_left: int
+    used: tuple[str, ...] = ()
+
+
+class InvestigationRequest(BaseModel, frozen=True):
+    """Whom the probes ask about."""
+
+    incident: str
+    cluster: ClusterRef
+    subjects: tuple[Entity, ...]
+
+
+class Report(BaseModel, frozen=True):
+    """What the owner of a stack tells its incident."""
+
+    receipts: tuple[Receipt, ...]
+    notes: tuple[str, ...] = ()
+    waiting: WaitingFor | None = None
+
+
+class Closed(BaseModel, frozen=True):
+    """The result of an incident's workflow: enough to know a redelivery, and an undone false alarm."""
+
+    events: tuple[str, ...]
+    false_alarms: tuple[FalseAlarm, ...] = ()
+    reason: str = ""
