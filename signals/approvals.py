@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from signals.entities import ClusterRef
+from signals.threats import Mode
 
 
 class Verb(StrEnum):
@@ -33,6 +34,8 @@ class Approval(BaseModel, frozen=True):
     verb: Verb
     incident: str = ""
     actor: str
+    role: str = "oncall"
+    """`oncall` or `lead`: in which capacity, as the API server's RBAC allowed it."""
     authenticated: bool = True
     plan_hash: str = ""
     target_uids: tuple[str, ...] = ()
@@ -43,6 +46,10 @@ class Approval(BaseModel, frozen=True):
     """CLOSE: leave what is applied in place."""
     undo: bool = False
     """CLOSE: put everything back first."""
+    namespace: str = ""
+    """ENROL, UNENROL: which namespace."""
+    mode: Mode = Mode.SHADOW
+    """ENROL: what Firebreak may do in it."""
     force: bool = False
     """UNDO: remove our own marks even where somebody else changed the object."""
     said_at: datetime

@@ -17,7 +17,9 @@ class IncidentState(StrEnum):
     """Where an incident stands. A closed list, stable in `-o json`."""
 
     INVESTIGATING = "investigating"
-    """Judged at Tier 1 or still being judged; nothing is written."""
+    """Not judged yet, or being contained this instant."""
+    OBSERVED = "observed"
+    """Judged; nothing is to be written."""
     AWAITING_APPROVAL = "awaiting-approval"
     """A plan waits for a person."""
     CONTAINED = "contained"
@@ -77,8 +79,24 @@ class Moment(BaseModel, frozen=True):
     detail: str = ""
 
 
+class Relation(StrEnum):
+    """How two things in the evidence graph hang together, from source to target. A closed list."""
+
+    OWNS = "owns"
+    RUNS_AS = "runs-as"
+    RUNS_ON = "runs-on"
+    RUNS_IMAGE = "runs-image"
+    SELECTS = "selects"
+    BINDS = "binds"
+    """A RoleBinding or ClusterRoleBinding names this account."""
+    GRANTS = "grants"
+    """A binding hands out this role."""
+    HAPPENED_TO = "happened-to"
+    """A recorded event is about this object."""
+
+
 class Node(BaseModel, frozen=True):
-    """One thing in the evidence graph."""
+    """One thing in the evidence graph; `id` is its entity's key."""
 
     id: str
     entity: Entity
@@ -86,11 +104,19 @@ class Node(BaseModel, frozen=True):
 
 
 class Edge(BaseModel, frozen=True):
-    """One typed relation in the evidence graph; `type` is a verb: owns, runs-as, selects, runs-on."""
+    """One typed relation in the evidence graph, between two nodes' ids."""
 
     source: str
     target: str
-    type: str
+    type: Relation
+
+
+class InvestigationRequest(BaseModel, frozen=True):
+    """What the investigator is asked: everything that can be seen around these things, now."""
+
+    incident: str
+    cluster: ClusterRef
+    subjects: tuple[Entity, ...]
 
 
 class Investigation(BaseModel, frozen=True):

@@ -3,9 +3,9 @@
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from signals.approvals import Approval
+from signals.approvals import Answer, Approval
 from signals.decisions import Decision, PlannedAction
 from signals.entities import ClusterRef, Entity
 from signals.incidents import Investigation, Moment, WaitingFor
@@ -46,14 +46,18 @@ class Carried(BaseModel, frozen=True):
     events: tuple[ThreatEvent, ...]
     decisions: tuple[Decision, ...]
     planned: tuple[PlannedAction, ...]
+    next_index: int
     receipts: tuple[Receipt, ...]
     plan: Plan | None
+    staged: Decision | None
+    false_alarms: tuple[FalseAlarm, ...]
+    stood_down: bool
     investigation: Investigation | None
     timeline: tuple[Moment, ...]
     links: tuple[str, ...]
     waiting: WaitingFor | None
     unread: tuple[ThreatEvent, ...]
-    investigated: tuple[str, ...]
+    investigated: bool
     used: tuple[str, ...]
 
 
@@ -72,6 +76,9 @@ class JudgeRequest(BaseModel, frozen=True):
     revision: int
     events: tuple[ThreatEvent, ...]
     planned: tuple[PlannedAction, ...] = ()
+    """What stands, or what a person refused: never asked for again."""
+    next_index: int = 0
+    """The next free place on the incident's stack."""
     false_alarms: tuple[FalseAlarm, ...] = ()
     investigation: Investigation | None = None
 
@@ -167,11 +174,12 @@ class InvestigationRequest(BaseModel, frozen=True):
 
 
 class Report(BaseModel, frozen=True):
-    """What the owner of a stack tells its incident."""
+    """What the owner of a stack tells its incident; `answers` by the id of the command."""
 
     receipts: tuple[Receipt, ...]
     notes: tuple[str, ...] = ()
     waiting: WaitingFor | None = None
+    answers: dict[str, Answer] = Field(default_factory=dict)
 
 
 class Closed(BaseModel, frozen=True):

@@ -66,6 +66,29 @@ SEARCH_ATTRIBUTES = {
 KEYWORD_LIST_BYTES = 1500
 """Above 2,048 bytes in one KeywordList the Temporal server ends the workflow."""
 
+SPAN_ALERT = "alert"
+"""The guardian takes an alert: the first span of an incident's trace."""
+SPAN_DETECT = "detect"
+SPAN_CORRELATE = "correlate"
+SPAN_JUDGE = "judge"
+SPAN_APPLY = "apply"
+SPAN_VERIFY = "verify"
+SPAN_REVERT = "revert"
+SPAN_INVESTIGATE = "investigate"
+SPAN_TELL = "tell"
+SPANS = (
+    SPAN_ALERT,
+    SPAN_DETECT,
+    SPAN_CORRELATE,
+    SPAN_JUDGE,
+    SPAN_APPLY,
+    SPAN_VERIFY,
+    SPAN_REVERT,
+    SPAN_INVESTIGATE,
+    SPAN_TELL,
+)
+"""Names of our own spans; Temporal's interceptor adds its own around them."""
+
 ROUTING_BUCKET = "routing"
 RECEIPTS_BUCKET = "receipts"
 

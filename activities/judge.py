@@ -1,0 +1,113 @@
+"""Judges an incident: a local activity, pure but for the clock, whose signed result is the record.
+
+The orchestrator has no rights in the cluster. What it signs is what the executor will believe; so the policy
+is read here and its digest goes into every decision, and a workflow never looks at a catalogue again.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+
+from activities import policies
+from activities.judgement import Judgement, Weighing
+from signals.catalog import load
+from signals.decisions import Decision, Tier
+from signals.envelope import Signer
+from signals.policy import Policy
+from signals.requests import JudgeRequest
+from signals.threats import ThreatEvent
+
+JUDGEMENTS: Mapping[str, Judgement] = load(policies, Judgement)
+"""Every judgement, found by looking in the folder."""
+
+BUSY_PER_SECOND = 5
+"""Judgements a second above which what follows a first write is spread out (design: a burst of 100)."""
+
+SPREAD_SECONDS = 5.0
+
+
+def latest(events: tuple[ThreatEvent, ...], policy: Policy) -> tuple[ThreatEvent, ...]:
+    """Return the highest revision of each event that the policy does not ignore, in order of id."""
+    best: dict[str, ThreatEvent] = {}
+    for event in events:
+        rule = policy.rules.get(event.rule)
+        if rule and rule.ignore:
+            continue
+        if rule and rule.severity:
+            event = event.model_copy(update={"severity": rule.severity})
+        if event.id not in best or event.revision > best[event.id].revision:
+            best[event.id] = event
+    return tuple(best[key] for key in sorted(best))
+
+
+def weigh(request: JudgeRequest, policy: Policy) -> Weighing:
+    """Return the scales after every judgement; pure, and the same for any order of the events."""
+    scales = Weighing(request=request, policy=policy, events=latest(request.events, policy))
+    for judgement in sorted(JUDGEMENTS.values(), key=lambda judgement: judgement.order):
+        scales = judgement.weigh(scales)
+    return scales
+
+
+def title(scales: Weighing) -> str:
+    """Return the incident in one sentence: what its loudest event says."""
+    if not scales.suspects:
+        return "Only what the policy ignores"
+    loudest = max(scales.suspects, key=lambda suspect: (suspect.confidence or 0.0, suspect.event.id))
+    others = len(scales.suspects) - 1
+    return loudest.event.title if not others else f"{loudest.event.title} (and {others} more)"
+
+
+class Judging:
+    """The judge, with the policy and the key that it signs with."""
+
+    def __init__(
+        self, policy: Policy, signer: Signer, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Judge by this policy and sign as this agent."""
+        self._policy = policy
+        self._signer = signer
+        self._now = now
+        self._recent: deque[datetime] = deque(maxlen=BUSY_PER_SECOND + 1)
+
+    @activity.defn
+    async def judge(self, request: JudgeRequest) -> Decision:
+        """Return a signed decision over all events of an incident."""
+        now = self._now()
+        scales = weigh(request, self._policy)
+        trace = next((event.trace for event in scales.events if event.trace), {})
+            scales.tier is not Tier.RESTRICT and scales.why_not and not scales.actions
+        )
+        return self._signer.seal(
+            Decision(
+                incident=request.incident,
+                cluster=request.cluster,
+                revision=request.revision,
+                tier=scales.tier,
+                confidence=scales.confidence,
+                severity=scales.severity,
+                mode=scales.mode,
+                techniques=tuple(sorted({event.technique for event in scales.events if event.technique})),
+                title=title(scales),
+                terms=scales.terms,
+                actions=scales.actions,
+                execute=scales.execute,
+                why_not=scales.why_not,
+                page=scales.page,
+                policy_digest=self._policy.digest,
+                events=tuple(event.id for event in scales.events),
+                decided_at=now,
+                followup_seconds=self._spread(request.incident, now),
+                trace=trace,
+            )
+        )
+
+    def _spread(self, incident: str, now: datetime) -> float:
+        """Return how long the follow-ups wait: nothing when idle, up to 5 s in a burst, by a hash of the id."""
+        self._recent.append(now)
+        busy = len(self._recent) > BUSY_PER_SECOND and now - self._recent[0] < timedelta(seconds=1)
+        if not busy:
+            return 0.0
+        return int(hashlib.sha256(incident.encode()).hexdigest()[:4], 16) / 0xFFFF * SPREAD_SECONDS
