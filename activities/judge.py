@@ -14,7 +14,7 @@ from temporalio import activity
 from activities import policies
 from activities.judgement import Judgement, Weighing
 from signals.catalog import load
-from signals.decisions import Decision, Tier
+from signals.decisions import Decision
 from signals.envelope import Signer
 from signals.policy import Policy
 from signals.requests import JudgeRequest
@@ -78,8 +78,6 @@ class Judging:
         now = self._now()
         scales = weigh(request, self._policy)
         trace = next((event.trace for event in scales.events if event.trace), {})
-            scales.tier is not Tier.RESTRICT and scales.why_not and not scales.actions
-        )
         return self._signer.seal(
             Decision(
                 incident=request.incident,
