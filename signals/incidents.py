@@ -111,14 +111,6 @@ class Edge(BaseModel, frozen=True):
     type: Relation
 
 
-class InvestigationRequest(BaseModel, frozen=True):
-    """What the investigator is asked: everything that can be seen around these things, now."""
-
-    incident: str
-    cluster: ClusterRef
-    subjects: tuple[Entity, ...]
-
-
 class Investigation(BaseModel, frozen=True):
     """What the probes found: a graph, and what could not be found."""
 

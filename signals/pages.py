@@ -1,0 +1,49 @@
+"""What people are told: one message about one incident, whatever the channel."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+
+from signals.entities import ClusterRef
+from signals.threats import Severity
+
+
+class PageKind(StrEnum):
+    """Why people are told. A closed list."""
+
+    INFORMATIONAL = "informational"
+    """For the record: nobody has to do anything."""
+    PAGE = "page"
+    """Somebody should look now."""
+    APPROVAL = "approval"
+    """Somebody is asked to decide, until a deadline."""
+    OUTCOME = "outcome"
+    """What came of a person's command, or of silence."""
+    EXPIRY = "expiry"
+    """Something that stands is about to end, or was extended."""
+    DRIFT = "drift"
+    """Somebody else changed what we wrote."""
+    BLIND = "blind"
+    """An agent missed something, or was spoken for: what we see is not complete."""
+    CLOSED = "closed"
+    """The incident is over."""
+
+
+class Page(BaseModel, frozen=True):
+    """One message to people.
+
+    `title`, `text` and the values of `facts` may hold text from alerts: a channel shows them through
+    `signals.display`. `links` are ours, label to URL. The same `dedup_key` is told once per channel.
+    """
+
+    incident: str
+    cluster: ClusterRef
+    kind: PageKind
+    severity: Severity
+    title: str
+    text: str = ""
+    facts: dict[str, str] = Field(default_factory=dict)
+    links: dict[str, str] = Field(default_factory=dict)
+    dedup_key: str = Field(min_length=1)
+    at: datetime
