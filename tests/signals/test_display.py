@@ -69,9 +69,9 @@ def rendered(source: str) -> str:
     return html.unescape(inside)
 
 
-def whole(text: str) -> str:
-    """Return the text with its broken addresses joined again."""
-    return re.sub(r"\[([@.:])\]", r"\1", text)
+def unbracketed(text: str) -> str:
+    """Return the text without the brackets that break an address up."""
+    return text.replace("[", "").replace("]", "")
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
@@ -131,9 +131,7 @@ def test_no_stack_of_marks_hides_the_line_above() -> None:
 def test_markdown_renders_to_the_characters_that_were_given(text: str) -> None:
     seen = rendered(markdown(text, limit=100_000))
     plain = " ".join(terminal(text, limit=100_000).split())
-    assert seen.replace("[@]", "@").replace("[.]", ".").replace("[:]", ":") == plain.replace(
-        "[@]", "@"
-    ).replace("[.]", ".").replace("[:]", ":")
+    assert unbracketed(seen) == unbracketed(plain)
 
 
 @pytest.mark.parametrize("attack", MARKDOWN_ATTACKS.values(), ids=MARKDOWN_ATTACKS)
