@@ -1,0 +1,196 @@
+"""Who may do what: one table of agents and people, from which RBAC and the NATS configuration are generated.
+
+An agent can do nothing that is not in its row. Rights in enrolled namespaces come from a RoleBinding that
+exists only while a namespace is enrolled, so that RBAC, not our code, keeps the executor out elsewhere.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from signals.approvals import Verb
+from signals.errors import BadInput
+from signals.subjects import (
+    DETECTING,
+    DOMAIN,
+    FORENSIC_INVESTIGATOR,
+    LIAISON,
+    NAMESPACE,
+    ORCHESTRATOR,
+    RECEIPTS_BUCKET,
+    REMEDIATION_EXECUTOR,
+    ROUTING_BUCKET,
+    RUNTIME_GUARDIAN,
+    dead_stream,
+    feed_stream,
+    spiffe_id,
+    state_bucket,
+    threats_stream,
+)
+
+EXECUTOR_ROLE = f"firebreak-{REMEDIATION_EXECUTOR}"
+"""ClusterRole of the executor inside one enrolled namespace, and the name of the RoleBinding that grants it."""
+FALCOSIDEKICK = "falcosidekick"
+"""NATS identity of a Falcosidekick beside the Runtime Guardian."""
+ONCALL_GROUP = "firebreak:oncall"
+LEAD_GROUP = "firebreak:lead"
+LEAD = "lead"
+"""Virtual subresource of commands: speaking with the security lead's authority."""
+ONCALL_VERBS = (Verb.APPROVE, Verb.REJECT, Verb.UNDO, Verb.EXTEND, Verb.STAND_DOWN, Verb.CLOSE)
+LEAD_VERBS = (*ONCALL_VERBS, Verb.ENROL, Verb.UNENROL)
+
+_NAMED_GROUPS = frozenset({"apps", "autoscaling", "batch", "policy"})
+"""API groups without a dot; any other first segment of `a/b` is a resource with a subresource."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """One RBAC rule over one resource. `names` limits it to objects of those names."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    def rule(self) -> dict[str, list[str]]:
+        """Return the rule as RBAC spells it."""
+        rule = {"apiGroups": [self.group], "resources": [self.resource], "verbs": list(self.verbs)}
+        return {**rule, "resourceNames": list(self.names)} if self.names else rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """One agent's rights, at NATS, at the API server and at Temporal.
+
+    `streams` and `buckets` are its own; `reads` names agents whose threats it consumes; `listens` are
+    subjects of its own account that reach it without being stored.
+    """
+
+    agent: str
+    streams: tuple[str, ...] = ()
+    buckets: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    listens: tuple[str, ...] = ()
+    cluster: tuple[Grant, ...] = ()
+    enrolled: tuple[Grant, ...] = ()
+    home: tuple[Grant, ...] = ()
+    temporal: bool = True
+
+
+def grant(permission: str) -> Grant:
+    """Read `networking.k8s.io/networkpolicies: get, list` (or `pods: get`, `pods/eviction: create`).
+
+    Raises:
+        BadInput: it has no resource or no verb, or uses `*`.
+    """
+    path, _, verbs = permission.partition(":")
+    first, _, rest = path.strip().partition("/")
+    grouped = bool(rest) and ("." in first or first in _NAMED_GROUPS)
+    group, resource = (first, rest) if grouped else ("", path.strip())
+    named = tuple(verb.strip() for verb in verbs.split(",") if verb.strip())
+    if not resource or not named or "*" in permission:
+        raise BadInput(f"not a permission: {permission!r}; write it as 'group/resource: verb, verb'")
+    return Grant(group=group, resource=resource, verbs=named)
+
+
+def union(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """Return one grant for each resource, with all its verbs, in a stable order."""
+    verbs: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
+    for one in grants:
+        verbs.setdefault((one.group, one.resource, one.names), set()).update(one.verbs)
+    return tuple(
+        Grant(group=group, resource=resource, names=names, verbs=tuple(sorted(found)))
+        for (group, resource, names), found in sorted(verbs.items())
+    )
+
+
+def _grants(*permissions: str) -> tuple[Grant, ...]:
+    return union(grant(permission) for permission in permissions)
+
+
+_ENROLMENTS = f"{DOMAIN}/enrolments"
+_COMMANDS = f"{DOMAIN}/commands"
+
+PROBE_PERMISSIONS = (
+    "pods: get, list",
+    "services: list",
+    "events: list",
+    "serviceaccounts: get",
+    "nodes: get",
+    "namespaces: get",
+    "apps/replicasets: get",
+    "apps/deployments: get",
+    "apps/statefulsets: get",
+    "apps/daemonsets: get",
+    "batch/jobs: get",
+    "batch/cronjobs: get",
+    "networking.k8s.io/networkpolicies: list",
+)
+ACTION_PERMISSIONS = (
+    "pods: get, list, patch",
+    "networking.k8s.io/networkpolicies: get, list, create, patch, delete",
+    "apps/replicasets: get",
+    "apps/deployments: get",
+    "apps/statefulsets: get",
+)
+
+
+def identities() -> tuple[Identity, ...]:
+    """Return the table, in the order of `signals.subjects.AGENTS`."""
+    return (
+        Identity(
+            agent=RUNTIME_GUARDIAN,
+            streams=(
+                threats_stream(RUNTIME_GUARDIAN),
+                feed_stream(RUNTIME_GUARDIAN),
+                dead_stream(RUNTIME_GUARDIAN),
+            ),
+            buckets=(state_bucket(RUNTIME_GUARDIAN),),
+            listens=("falco.>",),
+            cluster=_grants(
+                "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
+            ),
+            temporal=False,
+        ),
+        Identity(
+            agent=ORCHESTRATOR,
+            streams=(dead_stream(ORCHESTRATOR),),
+            buckets=(state_bucket(ORCHESTRATOR), ROUTING_BUCKET),
+            reads=DETECTING,
+        ),
+        Identity(agent=FORENSIC_INVESTIGATOR, cluster=_grants(*PROBE_PERMISSIONS)),
+        Identity(
+            agent=REMEDIATION_EXECUTOR,
+            buckets=(state_bucket(REMEDIATION_EXECUTOR), RECEIPTS_BUCKET),
+            cluster=_grants("namespaces: get, list", f"{_ENROLMENTS}: get, list, watch"),
+            enrolled=_grants(*ACTION_PERMISSIONS, "networking.k8s.io/networkpolicies: list, watch"),
+        ),
+        Identity(
+            agent=LIAISON,
+            buckets=(state_bucket(LIAISON),),
+            cluster=(
+                *_grants(
+                    f"{_ENROLMENTS}: get, list, create, patch, delete",
+                    "rbac.authorization.k8s.io/rolebindings: get, create, delete",
+                ),
+                Grant(
+                    group="rbac.authorization.k8s.io",
+                    resource="clusterroles",
+                    verbs=("bind",),
+                    names=(EXECUTOR_ROLE,),
+                ),
+            ),
+            home=_grants(f"{_COMMANDS}: get, list, watch", f"{_COMMANDS}/status: patch"),
+        ),
+    )
+
+
+def provisioner(agent: str) -> str:
+    """Return the NATS identity that creates one agent's streams at install time; no process runs as it."""
+    return f"provisioner-{agent}"
+
+
+def client_certificates() -> Mapping[str, str]:
+    """Return the name of every NATS client certificate and the one URI SAN it must hold."""
+    agents = [identity.agent for identity in identities()]
+    names = [*agents, *(provisioner(agent) for agent in agents), FALCOSIDEKICK]
+    return {name: spiffe_id(name) for name in names}

@@ -1,0 +1,79 @@
+"""A real nats-server with the shipped configuration and fresh certificates, for one test module."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from deploy.identities import client_certificates
+from deploy.nats import render
+from workers.stack.pki import SERVER, Authority, Subject
+
+BINARY = Path(sys.executable).with_name("nats-server")
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class NatsServer:
+    """One server and its folder. It keeps port and store over a restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pki = folder / "pki"
+        self.pki.mkdir()
+        authority = Authority(self.pki, "ca")
+        server = Subject(name="nats", hosts=("localhost",), addresses=("127.0.0.1",), usages=(SERVER,))
+        authority.issue(self.pki, "server", server)
+        for name, uri in client_certificates().items():
+            authority.issue(self.pki, name, Subject(name=name, uris=(uri,)))
+        self.authority = authority
+        self.port, self.monitor_port = free_port(), free_port()
+        self.url = f"tls://127.0.0.1:{self.port}"
+        self.configuration = folder / "nats.conf"
+        self.configuration.write_text(
+            render(
+                port=self.port,
+                store_dir=folder / "store",
+                pki_dir=self.pki,
+                monitor_port=self.monitor_port,
+            )
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        log = (self.folder / "nats.log").open("ab")
+        self.process = subprocess.Popen([BINARY, "-c", self.configuration], stdout=log, stderr=log)
+        log.close()
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+            except OSError:
+                assert self.process.poll() is None, (self.folder / "nats.log").read_text()
+                time.sleep(0.02)
+            else:
+                return
+        raise AssertionError("nats-server did not listen within 15 s")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[NatsServer]:
+    server = NatsServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
