@@ -14,7 +14,6 @@ from signals.subjects import (
     DOMAIN,
     FORENSIC_INVESTIGATOR,
     LIAISON,
-    NAMESPACE,
     ORCHESTRATOR,
     RECEIPTS_BUCKET,
     REMEDIATION_EXECUTOR,
@@ -109,6 +108,7 @@ def _grants(*permissions: str) -> tuple[Grant, ...]:
 
 _ENROLMENTS = f"{DOMAIN}/enrolments"
 _COMMANDS = f"{DOMAIN}/commands"
+_RBAC = "rbac.authorization.k8s.io"
 
 PROBE_PERMISSIONS = (
     "pods: get, list",
@@ -170,10 +170,16 @@ def identities() -> tuple[Identity, ...]:
             cluster=(
                 *_grants(
                     f"{_ENROLMENTS}: get, list, create, patch, delete",
-                    "rbac.authorization.k8s.io/rolebindings: get, create, delete",
+                    f"{_RBAC}/rolebindings: create",
                 ),
                 Grant(
-                    group="rbac.authorization.k8s.io",
+                    group=_RBAC,
+                    resource="rolebindings",
+                    verbs=("delete", "get"),
+                    names=(EXECUTOR_ROLE,),
+                ),
+                Grant(
+                    group=_RBAC,
                     resource="clusterroles",
                     verbs=("bind",),
                     names=(EXECUTOR_ROLE,),

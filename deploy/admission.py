@@ -1,0 +1,241 @@
+"""Static admission policies: RBAC grants verbs, these grant shapes.
+
+They come with the installation and vary with nothing: no identity of ours may ever write an admission policy
+or binding, because no admission policy sees such a write. Each is matched to one user or one kind of ours, so
+that `failurePolicy: Fail` cannot lock anybody else out.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from deploy.identities import EXECUTOR_ROLE, LEAD
+from signals.subjects import (
+    CASE,
+    DOMAIN,
+    LIAISON,
+    MANAGED_BY,
+    MANAGER,
+    MARK_PREFIX,
+    NAMESPACE,
+    REMEDIATION_EXECUTOR,
+    service_account,
+)
+
+Manifest = dict[str, Any]
+
+_API = "admissionregistration.k8s.io/v1"
+_OLD = ("old", "request.operation == 'CREATE' ? object : oldObject")
+"""The object as it is before the write, or as it is created."""
+
+
+def admission_policies() -> list[Manifest]:
+    """Return every policy, each followed by its binding."""
+    return [
+        *_policy(
+            "firebreak-command-actor",
+            rule=_rule(DOMAIN, "*", "commands", "CREATE", "UPDATE"),
+            validations=_command_actor(),
+        ),
+        *_policy(
+            "firebreak-liaison-cage",
+            rule=_rule("rbac.authorization.k8s.io", "v1", "rolebindings", "CREATE", "UPDATE", "DELETE"),
+            user=LIAISON,
+            variables=[_OLD],
+            validations=_liaison_cage(),
+        ),
+        *_policy(
+            "firebreak-executor-networkpolicy-cage",
+            rule=_rule("networking.k8s.io", "v1", "networkpolicies", "CREATE", "UPDATE", "DELETE"),
+            user=REMEDIATION_EXECUTOR,
+            variables=_NETWORK_POLICY_VARIABLES,
+            validations=[_OUTSIDE_OUR_NAMESPACE, *_network_policy_cage()],
+        ),
+        *_policy(
+            "firebreak-executor-pod-cage",
+            rule=_rule("", "v1", "pods", "UPDATE"),
+            user=REMEDIATION_EXECUTOR,
+            variables=_POD_VARIABLES,
+            validations=[_OUTSIDE_OUR_NAMESPACE, *_pod_cage()],
+        ),
+    ]
+
+
+_OUTSIDE_OUR_NAMESPACE = (f"request.namespace != '{NAMESPACE}'", f"namespace {NAMESPACE} is never a target")
+
+
+def _command_actor() -> list[tuple[str, str]]:
+    may = (
+        f"authorizer.group('{DOMAIN}').resource('commands').subresource(%s)"
+        ".namespace(request.namespace).check('create').allowed()"
+    )
+    return [
+        (
+            f"request.operation == 'UPDATE' || request.namespace == '{NAMESPACE}'",
+            f"commands are spoken in namespace {NAMESPACE}",
+        ),
+        ("request.operation == 'CREATE' || object.spec == oldObject.spec", "a command is never changed"),
+        (
+            "request.operation == 'UPDATE' || object.spec.actor == request.userInfo.username",
+            "the actor must be who speaks",
+        ),
+        (
+            f"request.operation == 'UPDATE' || {may % 'object.spec.verb'}",
+            f"you may not say this: RBAC wants create on commands/VERB of {DOMAIN}",
+        ),
+        (
+            f"request.operation == 'UPDATE' || object.spec.role != '{LEAD}' || {may % repr(LEAD)}",
+            "you may not speak as the lead",
+        ),
+    ]
+
+
+def _liaison_cage() -> list[tuple[str, str]]:
+    subject = (
+        "size(variables.old.?subjects.orValue([])) == 1 && variables.old.subjects.all(s, "
+        f"s.kind == 'ServiceAccount' && s.name == '{REMEDIATION_EXECUTOR}' "
+        f"&& s.?namespace.orValue('') == '{NAMESPACE}')"
+    )
+    return [
+        _OUTSIDE_OUR_NAMESPACE,
+        ("request.operation != 'UPDATE'", "the liaison changes no RoleBinding"),
+        (f"variables.old.metadata.name == '{EXECUTOR_ROLE}'", "the liaison binds the executor only"),
+        (
+            f"variables.old.roleRef.kind == 'ClusterRole' && variables.old.roleRef.name == '{EXECUTOR_ROLE}'",
+            "the liaison grants the executor's role only",
+        ),
+        (subject, "the liaison grants it to the executor only"),
+    ]
+
+
+_NETWORK_POLICY_VARIABLES = [
+    _OLD,
+    (
+        "ours",
+        f"variables.old.metadata.?labels[?'{MANAGED_BY}'].orValue('') == '{MANAGER}' "
+        f"&& variables.old.metadata.?labels[?'{CASE}'].orValue('') != ''",
+    ),
+    (
+        "expressions",
+        "request.operation == 'DELETE' ? [] : object.spec.?podSelector.?matchExpressions.orValue([])",
+    ),
+]
+
+
+def _network_policy_cage() -> list[tuple[str, str]]:
+    theirs = f"filter(e, !e.key.startsWith('{MARK_PREFIX}'))"
+    same = " && ".join(
+        f"object.{path} == oldObject.{path}"
+        for path in (
+            "metadata.?labels",
+            "metadata.?finalizers",
+            "metadata.?ownerReferences",
+            "spec.?ingress",
+            "spec.?egress",
+            "spec.?policyTypes",
+            "spec.?podSelector.?matchLabels",
+        )
+    )
+    old_expressions = "oldObject.spec.?podSelector.?matchExpressions.orValue([])"
+    return [
+        (
+            "request.operation == 'UPDATE' || variables.ours",
+            "the executor creates and deletes only NetworkPolicies of its own cases",
+        ),
+        (
+            "request.operation != 'CREATE' || object.spec.?podSelector.?matchLabels.orValue({})"
+            f".exists(k, k.startsWith('{MARK_PREFIX}'))",
+            "a NetworkPolicy of the executor selects marked pods only",
+        ),
+        (
+            f"request.operation != 'UPDATE' || {same}",
+            "the executor changes no rules, labels or selectors of a NetworkPolicy",
+        ),
+        (
+            "request.operation != 'UPDATE' || variables.ours "
+            "|| object.metadata.?annotations == oldObject.metadata.?annotations",
+            "the executor changes annotations of its own NetworkPolicies only",
+        ),
+        (
+            f"request.operation != 'UPDATE' || variables.expressions.{theirs} == {old_expressions}.{theirs}",
+            "the executor adds and removes exclusions of its own only",
+        ),
+        (
+            f"variables.expressions.all(e, !e.key.startsWith('{MARK_PREFIX}') || e.operator == 'NotIn')",
+            "an exclusion is a NotIn",
+        ),
+    ]
+
+
+_POD_VARIABLES = [
+    (name, f"{side}.metadata.?{field}.orValue({{}})")
+    for name, side, field in (
+        ("newLabels", "object", "labels"),
+        ("oldLabels", "oldObject", "labels"),
+        ("newAnnotations", "object", "annotations"),
+        ("oldAnnotations", "oldObject", "annotations"),
+    )
+]
+
+
+def _pod_cage() -> list[tuple[str, str]]:
+    def kept(field: str) -> str:
+        new, old, foreign = f"variables.new{field}", f"variables.old{field}", f"k.startsWith('{DOMAIN}/')"
+        return (
+            f"{new}.all(k, {foreign} || (k in {old} && {old}[k] == {new}[k])) "
+            f"&& {old}.all(k, {foreign} || k in {new})"
+        )
+
+    return [
+        ("object.spec == oldObject.spec", "the executor changes only the metadata of a pod"),
+        (
+            "object.metadata.?finalizers == oldObject.metadata.?finalizers "
+            "&& object.metadata.?ownerReferences == oldObject.metadata.?ownerReferences",
+            "the executor changes only labels and annotations of a pod",
+        ),
+        (kept("Labels"), f"the executor changes only labels under {DOMAIN}/"),
+        (kept("Annotations"), f"the executor changes only annotations under {DOMAIN}/"),
+    ]
+
+
+def _rule(group: str, version: str, resource: str, *operations: str) -> Manifest:
+    return {
+        "apiGroups": [group],
+        "apiVersions": [version],
+        "operations": list(operations),
+        "resources": [resource],
+    }
+
+
+def _policy(
+    name: str,
+    *,
+    rule: Manifest,
+    validations: Sequence[tuple[str, str]],
+    user: str | None = None,
+    variables: Sequence[tuple[str, str]] = (),
+) -> list[Manifest]:
+    spec: Manifest = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": text, "message": message} for text, message in validations],
+    }
+    if user:
+        who = f"request.userInfo.username == '{service_account(user)}'"
+        spec["matchConditions"] = [{"name": user, "expression": who}]
+    if variables:
+        spec["variables"] = [{"name": key, "expression": text} for key, text in variables]
+    binding = {"policyName": name, "validationActions": ["Deny", "Audit"]}
+    return [
+        {
+            "apiVersion": _API,
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name},
+            "spec": spec,
+        },
+        {
+            "apiVersion": _API,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": binding,
+        },
+    ]

@@ -1,0 +1,143 @@
+"""Our own kinds: what people say (`Command`) and where Firebreak may act (`Enrolment`)."""
+
+from typing import Any
+
+from signals.approvals import Verb
+from signals.subjects import API_VERSION, DOMAIN, NAMESPACE
+from signals.threats import Mode
+
+Manifest = dict[str, Any]
+
+MAX_TARGETS = 500
+"""Most target UIDs that one command names: the largest storm."""
+MAX_SECONDS = 30 * 24 * 3600
+"""Longest extension, in seconds."""
+
+_ABOUT_NAMESPACE = f"self.verb in ['{Verb.ENROL}', '{Verb.UNENROL}']"
+
+
+def custom_resources() -> list[Manifest]:
+    """Return the definitions of both kinds."""
+    return [_commands(), _enrolments()]
+
+
+def _text(longest: int, description: str) -> Manifest:
+    return {"type": "string", "maxLength": longest, "description": description}
+
+
+def _choice(values: list[str], description: str) -> Manifest:
+    return {"type": "string", "enum": values, "description": description}
+
+
+def _flag(description: str) -> Manifest:
+    return {"type": "boolean", "description": description}
+
+
+def _commands() -> Manifest:
+    modes = [str(mode) for mode in Mode]
+    spec = {
+        "type": "object",
+        "required": ["verb", "actor", "role"],
+        "properties": {
+            "verb": _choice([str(verb) for verb in Verb], "What is said."),
+            "incident": _text(253, "The incident it is said about."),
+            "actor": _text(256, "Who speaks: the user name that the API server knows."),
+            "role": _choice(["oncall", "lead"], "The authority that is used."),
+            "planHash": _text(64, "The plan that an approval is bound to."),
+            "targetUIDs": {
+                "type": "array",
+                "maxItems": MAX_TARGETS,
+                "items": {"type": "string", "maxLength": 64},
+                "description": "UIDs of the objects that an approval is bound to.",
+            },
+            "reason": _text(1000, "Why, in the person's own words."),
+            "seconds": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MAX_SECONDS,
+                "description": "extend: how much longer, in seconds.",
+            },
+            "keep": _flag("close: leave what is applied in place."),
+            "undo": _flag("close: put everything back first."),
+            "force": _flag("undo: remove our own marks even where somebody else changed the object."),
+            "namespace": _text(63, "enrol and unenrol: the namespace."),
+            "mode": _choice(modes, "enrol: what Firebreak may do there; shadow when nothing is said."),
+        },
+        "x-kubernetes-validations": [
+            {"rule": "self == oldSelf", "message": "a command is never changed; say another one"},
+            {
+                "rule": f"{_ABOUT_NAMESPACE} ? has(self.namespace) : has(self.incident)",
+                "message": "enrol and unenrol need a namespace, every other verb an incident",
+            },
+        ],
+    }
+    status = {
+        "type": "object",
+        "properties": {
+            "accepted": _flag("Whether it was done."),
+            "message": _text(4000, "What came of it, or why not."),
+            "at": {"type": "string", "format": "date-time"},
+        },
+    }
+    columns = [
+        _column("Verb", ".spec.verb"),
+        _column("Incident", ".spec.incident"),
+        _column("Actor", ".spec.actor"),
+        _column("Accepted", ".status.accepted", "boolean"),
+        _column("Message", ".status.message"),
+    ]
+    version = _version({"spec": spec, "status": status}, columns)
+    return _definition("Command", "commands", "Namespaced", {**version, "subresources": {"status": {}}})
+
+
+def _enrolments() -> Manifest:
+    spec = {
+        "type": "object",
+        "required": ["mode"],
+        "properties": {"mode": _choice([str(mode) for mode in Mode], "What Firebreak may do there.")},
+    }
+    version = _version({"spec": spec}, [_column("Mode", ".spec.mode")])
+    version["schema"]["openAPIV3Schema"]["x-kubernetes-validations"] = [
+        {
+            "rule": f"self.metadata.name != '{NAMESPACE}'",
+            "message": f"namespace {NAMESPACE} is never a target",
+        },
+        {"rule": "size(self.metadata.name) <= 63", "message": "the name must be that of a namespace"},
+    ]
+    return _definition("Enrolment", "enrolments", "Cluster", version)
+
+
+def _column(name: str, path: str, kind: str = "string") -> Manifest:
+    return {"name": name, "type": kind, "jsonPath": path}
+
+
+def _version(properties: Manifest, columns: list[Manifest]) -> Manifest:
+    return {
+        "name": API_VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {
+            "openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": properties},
+        },
+        "additionalPrinterColumns": [*columns, _column("Age", ".metadata.creationTimestamp", "date")],
+    }
+
+
+def _definition(kind: str, plural: str, scope: str, version: Manifest) -> Manifest:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{DOMAIN}"},
+        "spec": {
+            "group": DOMAIN,
+            "scope": scope,
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "categories": ["firebreak"],
+            },
+            "versions": [version],
+        },
+    }
