@@ -10,9 +10,9 @@ from enum import IntEnum
 from pathlib import Path
 
 from signals.catalog import load
-from signals.errors import BadInput, FirebreakError, Refused, StackError, Unavailable
+from signals.errors import BadInput, FirebreakError, Refused, Unavailable
 from workers.cli import verbs
-from workers.cli.verb import Verb
+from workers.cli.verb import Verb, program
 
 
 class Exit(IntEnum):
@@ -34,7 +34,7 @@ exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 130 interrupted
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. `argv` defaults to the process's own arguments."""
-    known = load(verbs, Verb)
+    known = {name.replace("_", "-"): verb for name, verb in load(verbs, Verb).items()}
     try:
         options = _parser(known).parse_args(argv)
         return known[options.verb].run(options)
@@ -46,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return Exit.FAILED
     except FirebreakError as error:
-        print(f"{_program()}: {error}", file=sys.stderr)
-        if hint := _hint(error):
-            print(hint, file=sys.stderr)
+        print(f"{program()}: {error}", file=sys.stderr)
+        if isinstance(error, Unavailable):
+            print(f"Next: `{program()} status` shows what runs.", file=sys.stderr)
         return _exit_code(error)
 
 
@@ -58,20 +58,9 @@ def _exit_code(error: FirebreakError) -> Exit:
     return Exit.WRONG_USE if isinstance(error, BadInput) else Exit.FAILED
 
 
-def _hint(error: FirebreakError) -> str:
-    if isinstance(error, Unavailable | StackError):
-        return f"Next: `{_program()} status` shows what runs, `{_program()} doctor` what is missing."
-    return ""
-
-
-def _program() -> str:
-    called = Path(sys.argv[0]).name
-    return "kubectl firebreak" if called.startswith("kubectl-") else "firebreak"
-
-
 def _parser(known: Mapping[str, Verb]) -> ArgumentParser:
     parser = ArgumentParser(
-        prog=_program(),
+        prog=program(),
         description="Durable incident response for Kubernetes.",
         epilog=EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
@@ -80,10 +69,8 @@ def _parser(known: Mapping[str, Verb]) -> ArgumentParser:
     shared = _shared()
     _shared(parser)
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in known.values():
-        verb.arguments(
-            commands.add_parser(verb.name, help=verb.help, description=verb.help, parents=[shared])
-        )
+    for name, verb in known.items():
+        verb.arguments(commands.add_parser(name, help=verb.help, description=verb.help, parents=[shared]))
     return parser
 
 

@@ -20,3 +20,8 @@ def emit(options: Namespace, document: Any, table: Callable[[], None]) -> None:
         yaml.safe_dump(document, sys.stdout, sort_keys=False)
     else:
         table()
+
+
+def note(text: str) -> None:
+    """Tell a person something that is not part of the answer."""
+    print(text, file=sys.stderr)

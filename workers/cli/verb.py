@@ -1,5 +1,7 @@
 """The shape of a command: one file, one value. A verb imports heavy things inside `run`, never at its top."""
 
+import shlex
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """One command of `firebreak`; `name` is its file's name with dashes.
+    """One command of `firebreak`; `name` is its file's name; people type it with dashes.
 
     `arguments` adds what it takes to its parser. `run` is given the parsed options, among them `state`
     (`Path | None`) and `output` (`table | json | yaml`), and returns the exit code; it raises
@@ -30,3 +32,9 @@ def state_dir(options: Namespace) -> Path:
     from workers import settings
 
     return Path(options.state) if options.state else settings.state_dir()
+
+
+def program(options: Namespace | None = None) -> str:
+    """Return how the person called us, with `--state` when they said it: commands that we suggest must work."""
+    name = "kubectl firebreak" if Path(sys.argv[0]).name.startswith("kubectl-") else "firebreak"
+    return f"{name} --state {shlex.quote(str(options.state))}" if options and options.state else name

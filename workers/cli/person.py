@@ -1,0 +1,68 @@
+"""What all commands by people share: who speaks, and how the answer is told."""
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from signals.errors import BadInput, Refused
+from workers.cli.target import PERSONS, Target, cluster_arguments, resolve, temporal_arguments
+
+if TYPE_CHECKING:
+    from signals.approvals import Verb
+    from workers.cli.speaking import Said
+
+
+def speaker_arguments(parser: ArgumentParser, person: str = "oncall") -> None:
+    """Add who speaks; `person` is who it is when nothing is said."""
+    parser.add_argument("--person", choices=PERSONS, default=person, help=f"your role (default: {person})")
+    parser.add_argument(
+        "--as", dest="name", metavar="NAME", help="your name, on a memory cluster: nobody proves it there"
+    )
+    cluster_arguments(parser)
+    temporal_arguments(parser)
+
+
+def incident_arguments(parser: ArgumentParser) -> None:
+    """Add which incident, and who speaks."""
+    parser.add_argument("incident", metavar="ID", help="the incident, as `firebreak incidents` shows it")
+    speaker_arguments(parser)
+
+
+def run(options: Namespace, verb: "Verb", what: dict[str, Any]) -> int:
+    """Say one thing as the person that the options name, print the answer, and return the exit code."""
+    import asyncio
+
+    return conclude(options, asyncio.run(speak(resolve(options), options, verb, what)))
+
+
+async def speak(target: Target, options: Namespace, verb: "Verb", what: dict[str, Any]) -> "Said":
+    """Say one thing to the API server as the person that the options name.
+
+    Raises:
+        BadInput: a name was given where the API server proves names.
+    """
+    from workers.cli import speaking
+    from workers.cli.clusters import connected
+
+    if options.name and not target.memory:
+        raise BadInput("--as is for memory clusters. Here the API server says who you are: use --person.")
+    async with connected(target.person(options.person)) as cluster:
+        actor = (options.name or options.person) if target.memory else await speaking.whoami(cluster)
+        return await speaking.say(cluster, verb, actor, options.person, what)
+
+
+def conclude(options: Namespace, said: "Said") -> int:
+    """Print the answer.
+
+    Raises:
+        Refused: the answer is no; the text says why.
+    """
+    from workers.cli.output import emit
+    from workers.cli.screen import Screen
+
+    answer = said.answer
+    document = {"command": said.name, "actor": said.actor, **answer.model_dump(mode="json")}
+    if answer.accepted or options.output != "table":
+        emit(options, document, lambda: Screen().say(answer.message))
+    if not answer.accepted:
+        raise Refused(answer.message or "Refused, without a reason.")
+    return 0

@@ -1,0 +1,51 @@
+"""`firebreak explain ID`: why it was judged so, term by term."""
+
+from argparse import ArgumentParser, Namespace
+
+from workers.cli.target import resolve, temporal_arguments
+from workers.cli.verb import Verb
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Add which incident, and which of its judgements."""
+    parser.add_argument("incident", metavar="ID", help="the incident, as `firebreak incidents` shows it")
+    parser.add_argument("--all", action="store_true", help="every judgement, not only the last")
+    temporal_arguments(parser)
+
+
+def run(options: Namespace) -> int:
+    """Explain the last judgement, or all of them."""
+    import asyncio
+
+    from signals.errors import Unavailable
+    from workers.cli import rows
+    from workers.cli.ledger import Found, Ledger
+    from workers.cli.output import emit
+    from workers.cli.screen import Screen
+
+    target = resolve(options)
+
+    async def read() -> Found:
+        ledger = await Ledger.connect(target.temporal, target.temporal_namespace)
+        return await ledger.find(options.incident)
+
+    found = asyncio.run(read())
+    if not found.whole:
+        raise Unavailable("No worker can tell now how it was judged: the explanation is in the workflow.")
+    decisions = found.incident.decisions if options.all else found.incident.decisions[-1:]
+
+    def table() -> None:
+        screen = Screen()
+        if not decisions:
+            screen.say("Not judged yet. Ask again in a moment.")
+        for decision in decisions:
+            screen.say(f"Judgement {decision.revision}: {decision.title}", "bold")
+            screen.table(rows.TERMS, rows.terms(decision))
+            screen.say(rows.verdict(decision))
+            screen.say(f"policy {decision.policy_digest}", "dim")
+
+    emit(options, [decision.model_dump(mode="json") for decision in decisions], table)
+    return 0
+
+
+VERB = Verb(name="explain", help="say why it was judged so, term by term", arguments=arguments, run=run)
