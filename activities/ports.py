@@ -46,6 +46,7 @@ CRON_JOBS = Resource("batch", "v1", "cronjobs")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
+CLUSTER_ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
 COMMANDS = Resource("firebreak.dev", "v1alpha1", "commands")
 ENROLMENTS = Resource("firebreak.dev", "v1alpha1", "enrolments")
 

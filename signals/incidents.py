@@ -86,6 +86,8 @@ class Relation(StrEnum):
     RUNS_AS = "runs-as"
     RUNS_ON = "runs-on"
     RUNS_IMAGE = "runs-image"
+    READS = "reads"
+    """A pod is given a Secret or ConfigMap, as a volume or in its environment."""
     SELECTS = "selects"
     BINDS = "binds"
     """A RoleBinding or ClusterRoleBinding names this account."""

@@ -1,0 +1,128 @@
+"""Asks every probe about an incident's subjects, and folds what they answer into one evidence graph."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, TypeVar
+
+from temporalio import activity
+
+from activities.graph.evidence import fold
+from activities.ports import Cluster, Manifest, Resource
+from activities.probe import Answer, Probe, Reads
+from signals.entities import ClusterRef, Entity
+from signals.errors import FirebreakError
+from signals.incidents import Investigation
+from signals.plans import ObjectRef
+from signals.requests import InvestigationRequest
+
+PATIENCE = 10.0
+"""Seconds that one probe may take; what is slower is said to be missing."""
+MOST_SUBJECTS = 20
+"""Subjects that are asked about; a storm has more, and they resemble each other."""
+
+T = TypeVar("T")
+
+
+class Investigating:
+    """Collects evidence as one identity that can only read."""
+
+    def __init__(self, cluster: Cluster, probes: Mapping[str, Probe]) -> None:
+        """Take the API server as the investigator's own ServiceAccount, and the probes by name."""
+        self._cluster = cluster
+        self._probes = probes
+
+    @activity.defn
+    async def collect_evidence(self, request: InvestigationRequest) -> Investigation:
+        """Return what can be seen around the subjects. A probe that fails is a line in `missing`."""
+        if request.cluster != self._cluster.ref:
+            return Investigation(missing=(f"nothing was asked: {request.cluster} is not our cluster",))
+        subjects = request.subjects[:MOST_SUBJECTS]
+        sight = Sight(self._cluster)
+        questions = [
+            (probe, subject)
+            for subject in subjects
+            for probe in self._probes.values()
+            if subject.kind in probe.about
+        ]
+        try:
+            answers = await asyncio.gather(
+                *(_ask(probe, sight, subject) for probe, subject in questions), return_exceptions=True
+            )
+        finally:
+            await sight.close()
+        said = [_answer(*question, answer) for question, answer in zip(questions, answers, strict=True)]
+        return fold(subjects, [*said, _unasked(request, self._probes.values())])
+
+
+class Sight:
+    """The cluster as one investigation sees it: each thing is read once, and nothing can be written."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Look through one identity."""
+        self._cluster = cluster
+        self._seen: dict[tuple[Any, ...], asyncio.Task[Any]] = {}
+
+    @property
+    def ref(self) -> ClusterRef:
+        """Which cluster this is."""
+        return self._cluster.ref
+
+    async def get(self, ref: ObjectRef) -> Manifest:
+        """Return one object, as it was when it was first asked for."""
+        return await self._once(("get", ref), lambda: self._cluster.get(ref))
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, labels: str = ""
+    ) -> list[Manifest]:
+        """Return the objects of one kind, as they were when they were first asked for."""
+        asked = ("list", resource, namespace, labels)
+        return await self._once(asked, lambda: self._cluster.list(resource, namespace, labels))
+
+    async def close(self) -> None:
+        """Stop what is still being read."""
+        for reading in self._seen.values():
+            reading.cancel()
+        await asyncio.gather(*self._seen.values(), return_exceptions=True)
+
+    async def _once(self, asked: tuple[Any, ...], read: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if asked not in self._seen:
+            self._seen[asked] = asyncio.create_task(read())
+        # One probe's deadline must not cancel what the others wait for.
+        found: T = await asyncio.shield(self._seen[asked])
+        return found
+
+
+async def _ask(probe: Probe, cluster: Reads, subject: Entity) -> Answer:
+    async with asyncio.timeout(PATIENCE):
+        return await probe.ask(cluster, subject)
+
+
+def _answer(probe: Probe, subject: Entity, answer: Answer | BaseException) -> Answer:
+    """Return the answer, or why there is none; a probe with a defect costs its own answer only."""
+    match answer:
+        case Answer():
+            return answer
+        case TimeoutError():
+            reason = f"no answer within {PATIENCE:g} s"
+        case FirebreakError():
+            reason = str(answer)
+        case Exception():
+            # What a defect says may quote the object that it tripped over.
+            reason = f"the probe failed with {type(answer).__name__}"
+        case _:
+            raise answer
+    return Answer(missing=(f"{probe.name} of {subject}: {reason}",))
+
+
+def _unasked(request: InvestigationRequest, probes: Iterable[Probe]) -> Answer:
+    """Return what could not even be asked."""
+    kinds = {kind for probe in probes for kind in probe.about}
+    missing = [
+        f"{subject}: no probe looks at a thing of kind {subject.kind}"
+        for subject in request.subjects[:MOST_SUBJECTS]
+        if subject.kind not in kinds
+    ]
+    left = len(request.subjects) - MOST_SUBJECTS
+    if left > 0:
+        missing.append(f"{left} more subjects were not asked about")
+    return Answer(missing=tuple(missing))

@@ -1,0 +1,33 @@
+"""The Forensic Investigator: looks at what surrounds an incident, with the right to read and no other."""
+
+from temporalio.worker import Worker
+
+import activities.probes
+from activities.investigate import Investigating
+from activities.probe import Probe
+from signals.catalog import load
+from signals.errors import SettingsInvalid
+from signals.subjects import FORENSIC_INVESTIGATOR
+from workers.agent import Agent, Context
+
+AT_ONCE = 8
+"""Investigations at one time: each asks the API server a dozen questions, and containment asks it too."""
+
+
+async def run(context: Context) -> None:
+    """Answer `collect_evidence` on this agent's own task queue until told to stop."""
+    if context.temporal is None:
+        raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
+    investigating = Investigating(context.cluster, load(activities.probes, Probe))
+    worker = Worker(
+        context.temporal,
+        task_queue=FORENSIC_INVESTIGATOR,
+        activities=[investigating.collect_evidence],
+        max_concurrent_activities=AT_ONCE,
+    )
+    async with worker:
+        context.ready()
+        await context.stopping.wait()
+
+
+AGENT = Agent(name=FORENSIC_INVESTIGATOR, run=run)
