@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.graph.evidence import fold
 from activities.ports import Cluster, Manifest, Resource
 from activities.probe import Answer, Probe, Reads
 from signals.entities import ClusterRef, Entity
@@ -34,6 +33,9 @@ class Investigating:
     @activity.defn
     async def collect_evidence(self, request: InvestigationRequest) -> Investigation:
         """Return what can be seen around the subjects. A probe that fails is a line in `missing`."""
+        # Loads networkx; workflows import this module for the method's name alone.
+        from activities.graph.evidence import fold
+
         if request.cluster != self._cluster.ref:
             return Investigation(missing=(f"nothing was asked: {request.cluster} is not our cluster",))
         subjects = request.subjects[:MOST_SUBJECTS]

@@ -1,0 +1,1 @@
+"""One way to reach people in each file. Only `workers` wires them."""
