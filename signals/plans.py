@@ -60,7 +60,7 @@ class Write(BaseModel, frozen=True):
             return f"create {self.ref}"
         if self.kind is WriteKind.MARK:
             return f"mark {self.ref} with {', '.join(sorted({*self.labels, *self.annotations}))}"
-        return f"exclude the pod from {self.ref}"
+        return f"exclude the pod from {self.ref} by {self.key}"
 
 
 class ActionPlan(BaseModel, frozen=True):
@@ -75,6 +75,8 @@ class ActionPlan(BaseModel, frozen=True):
     summary: str
     residual: tuple[str, ...] = ()
     """What stays open although the action is applied, in words."""
+    concerns: tuple[str, ...] = ()
+    """Control-plane impact that only planning could see (the peer is a node …): a person decides."""
     blocked: str = ""
 
 

@@ -28,6 +28,10 @@ PLAN_HASH = f"{DOMAIN}/plan-sha256"
 WORKFLOW = f"{DOMAIN}/workflow-id"
 MARK_PREFIX = f"{DOMAIN}/m-"
 """Label key of one action on a pod is this prefix and eight hex digits; its value is the case."""
+PEER_PREFIX = f"{DOMAIN}/p-"
+"""The same on the other end of a blocked flow."""
+TIER = f"{DOMAIN}/tier"
+REASON = f"{DOMAIN}/reason"
 
 RUNTIME_GUARDIAN = "runtime-guardian"
 ORCHESTRATOR = "orchestrator"
@@ -106,6 +110,11 @@ def spiffe_id(agent: str) -> str:
 def threats_stream(agent: str) -> str:
     """Return the stream that holds one agent's ThreatEvents."""
     return f"THREATS_{agent}"
+
+
+def threats_api(owner: str) -> str:
+    """Return the JetStream API prefix under which a reader reaches another agent's threats."""
+    return f"firebreak.from.{owner}"
 
 
 def threat_subject(agent: str, detector: str) -> str:

@@ -1,0 +1,1 @@
+"""The outside world, met: one file per server. Only `workers` imports from here."""

@@ -1,0 +1,1 @@
+"""The pure engines: given objects, they answer; they read nothing and write nothing."""

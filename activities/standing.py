@@ -1,0 +1,128 @@
+"""What of a write stands in the cluster, told from the live object alone.
+
+Apply and revert both begin here, so both can be interrupted anywhere and simply run again.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from activities.ports import Cluster, Manifest
+from signals.envelope import canonical
+from signals.errors import NotFound
+from signals.plans import Write, WriteKind
+from signals.subjects import ACTION, CASE, EXPIRES_AT, MANAGED_BY, MANAGER, MARK_PREFIX
+
+
+class State(StrEnum):
+    """How much of one write is in the cluster."""
+
+    STANDS = "stands"
+    ABSENT = "absent"
+    """The object is there and holds nothing of this write; for a created object: it is not there."""
+    GONE = "gone"
+    """The object that was changed no longer exists: nothing to undo, nothing to hold."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One write and the live object. `drift` says in words what somebody else changed, or is empty."""
+
+    write: Write
+    state: State
+    object: Manifest | None = None
+    drift: str = ""
+
+
+def moment(when: datetime) -> str:
+    """Return a time as annotations carry it: RFC 3339, UTC, whole seconds."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def exclusion(key: str, value: str) -> dict[str, Any]:
+    """Return the term by which the pods of one case leave a policy."""
+    return {"key": key, "operator": "NotIn", "values": [value]}
+
+
+def own_terms(policy: Mapping[str, Any], key: str) -> list[int]:
+    """Return where in a policy's podSelector the terms with one key of ours stand."""
+    terms = policy["spec"].get("podSelector", {}).get("matchExpressions", [])
+    return [position for position, term in enumerate(terms) if term["key"] == key]
+
+
+def without_ours(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy's spec less every exclusion that any of our cases added."""
+    selector = dict(spec.get("podSelector") or {})
+    terms = selector.pop("matchExpressions", [])
+    theirs = [term for term in terms if not term["key"].startswith(MARK_PREFIX)]
+    return {**spec, "podSelector": {**selector, **({"matchExpressions": theirs} if theirs else {})}}
+
+
+def digest(policy: Mapping[str, Any]) -> str:
+    """Return the hash of a policy's spec, without anything of ours."""
+    return hashlib.sha256(canonical(without_ours(policy["spec"]))).hexdigest()
+
+
+def changed_by(manifest: Mapping[str, Any]) -> str:
+    """Return who last changed an object besides us, as far as the API server remembers."""
+    entries = [
+        entry
+        for entry in manifest["metadata"].get("managedFields") or []
+        if entry.get("manager") != MANAGER and not entry.get("subresource")
+    ]
+    last = max(entries, key=lambda entry: entry.get("time", ""), default=None)
+    return str(last["manager"]) if last else "somebody"
+
+
+async def look(cluster: Cluster, write: Write) -> Sight:
+    """Return what of one write stands.
+
+    Raises:
+        Unavailable, Refused: the API server did not say.
+    """
+    try:
+        there = await cluster.get(write.ref.model_copy(update={"uid": None}))
+    except NotFound:
+        return Sight(write, State.ABSENT if write.kind is WriteKind.CREATE else State.GONE)
+    if write.kind is WriteKind.CREATE:
+        return _created(write, there)
+    if write.ref.uid and there["metadata"]["uid"] != write.ref.uid:
+        return Sight(write, State.GONE, there)
+    return _marked(write, there) if write.kind is WriteKind.MARK else _excluded(write, there)
+
+
+def _created(write: Write, there: Manifest) -> Sight:
+    wanted = write.manifest or {}
+    labels = there["metadata"].get("labels") or {}
+    ours = (wanted.get("metadata") or {}).get("labels") or {}
+    if any(labels.get(key) != ours.get(key) for key in (MANAGED_BY, CASE, ACTION)):
+        return Sight(write, State.ABSENT, there, f"{write.ref} exists and is not ours")
+    if without_ours(there["spec"]) != wanted["spec"]:
+        return Sight(
+            write, State.STANDS, there, f"{write.ref}, which is ours, was changed by {changed_by(there)}"
+        )
+    return Sight(write, State.STANDS, there)
+
+
+def _marked(write: Write, there: Manifest) -> Sight:
+    metadata = there["metadata"]
+    present = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
+    wanted = {**write.annotations, **write.labels}
+    found = [key for key in wanted if key in present]
+    if not found:
+        return Sight(write, State.ABSENT, there)
+    wrong = [key for key in wanted if key != EXPIRES_AT and present.get(key) != wanted[key]]
+    drift = f"{wrong[0]} on {write.ref} was changed by {changed_by(there)}" if wrong else ""
+    return Sight(write, State.STANDS, there, drift)
+
+
+def _excluded(write: Write, there: Manifest) -> Sight:
+    terms = there["spec"].get("podSelector", {}).get("matchExpressions", [])
+    places = own_terms(there, write.key)
+    altered = any(terms[place] != exclusion(write.key, write.value) for place in places)
+    changed = altered or digest(there) != write.before
+    drift = f"{write.ref} was changed by {changed_by(there)}" if changed else ""
+    return Sight(write, State.STANDS if places else State.ABSENT, there, drift)

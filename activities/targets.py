@@ -1,0 +1,53 @@
+"""The pods that an action is about: the very ones, by UID, and whether a policy can hold them at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from activities.ports import PODS, Cluster, Manifest
+from activities.writing import every
+from signals.entities import Entity
+from signals.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Target:
+    """One pod; `obstacle` says why it cannot be acted on, and is empty otherwise."""
+
+    entity: Entity
+    pod: Manifest | None
+    obstacle: str = ""
+
+
+async def read(cluster: Cluster, entity: Entity) -> Target:
+    """Return one pod, if it is still the one that was meant.
+
+    Raises:
+        Unavailable, Refused: the API server did not say.
+    """
+    if entity.kind != "Pod" or not entity.uid:
+        return Target(entity, None, f"{entity} is not known by its UID")
+    try:
+        pod = await cluster.get(PODS.ref(entity.name, entity.namespace))
+    except NotFound:
+        return Target(entity, None, f"{entity} is gone")
+    if pod["metadata"]["uid"] != entity.uid:
+        return Target(entity, None, f"{entity} is another pod now, of the same name")
+    return Target(entity, pod)
+
+
+async def read_all(cluster: Cluster, entities: Sequence[Entity]) -> list[Target]:
+    """Return all pods that are meant, read at once.
+
+    Raises:
+        Unavailable, Refused: the API server did not say.
+    """
+    return await every(read(cluster, entity) for entity in entities)
+
+
+def containable(target: Target) -> Target:
+    """Add why no policy can hold a pod: those on the node's own network are outside of every policy."""
+    if target.pod and target.pod["spec"].get("hostNetwork"):
+        return Target(target.entity, target.pod, f"{target.entity} is not containable by policy: hostNetwork")
+    if target.pod and (target.pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return Target(target.entity, target.pod, f"{target.entity} has ended")
+    return target
