@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from temporalio import activity
 
+from activities import metrics
 from activities.notifier import Channel
 from signals.errors import FirebreakError, Unavailable
 from signals.pages import Page
@@ -53,7 +54,12 @@ class Notifying:
         return tuple(name for name in self._channels if (name, page.dedup_key) in self._told)
 
     async def _send(self, name: str, page: Page) -> None:
-        await self._channels[name].send(page)
+        try:
+            await self._channels[name].send(page)
+        except FirebreakError as error:
+            metrics.page(name, "unavailable" if isinstance(error, Unavailable) else "refused")
+            raise
+        metrics.page(name, "delivered")
 
     def _remember(self, name: str, page: Page) -> None:
         self._told[name, page.dedup_key] = None
