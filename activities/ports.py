@@ -83,9 +83,9 @@ class Cluster(Protocol):
         """Create one object; `Conflict` if the name is taken."""
 
     async def patch(
-        self, ref: ObjectRef, operations: Sequence[Manifest], *, dry_run: bool = False
+        self, ref: ObjectRef, operations: Sequence[Manifest], *, dry_run: bool = False, subresource: str = ""
     ) -> Manifest:
-        """Apply a JSON Patch. A failed `test` operation is a `Conflict`."""
+        """Apply a JSON Patch, to a subresource (`status`) if one is named. A failed `test` is a `Conflict`."""
 
     async def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
         """Delete one object; with `ref.uid` only that very one (`Conflict` otherwise)."""

@@ -84,6 +84,8 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     """An alert older than this when the bus accepted it is Tier 1 and a page."""
     false_alarm_seconds: int = Field(default=30 * 60, ge=0)
     """How long the same subject and detector stay at Tier 1 after an undo."""
+    quiet_seconds: int = Field(default=24 * 3600, ge=60)
+    """An incident with nothing applied and nothing new for so long closes by itself."""
     breaker: Breaker = Breaker()
 
     @property

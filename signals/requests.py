@@ -31,6 +31,8 @@ class IncidentInput(BaseModel, frozen=True):
     """The liaison's public key, PEM: a command without its signature is refused."""
     approval_seconds: int
     false_alarm_seconds: int
+    extensions: int
+    """How often an isolation whose pod still lives is extended when nobody answers."""
     quiet_seconds: int
     """An incident with nothing applied and nothing new for so long closes by itself."""
     reopens: str | None = None
@@ -45,7 +47,6 @@ class Carried(BaseModel, frozen=True):
     seen: tuple[str, ...]
     events: tuple[ThreatEvent, ...]
     decisions: tuple[Decision, ...]
-    planned: tuple[PlannedAction, ...]
     next_index: int
     receipts: tuple[Receipt, ...]
     plan: Plan | None

@@ -30,6 +30,8 @@ class Context:
     """Temporal; None for detecting agents, which have no access to it."""
     signer: Signer
     trust: Trust
+    liaison_key: str
+    """The liaison's public key, PEM: what a workflow needs to believe a command."""
     policy: Policy
     stopping: asyncio.Event
     ready: Callable[[], None]

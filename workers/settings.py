@@ -18,6 +18,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     cluster_name: str = Field(default="local", min_length=1, max_length=60)
     """The cluster's name for people. Machines tell clusters apart by the UID of kube-system."""
 
+    cluster_uid: str | None = None
+    """UID of its kube-system namespace, for agents that may not read it; None means that it is read."""
+
     cluster: Literal["kubernetes", "memory"] = "kubernetes"
     """`memory` is a cluster in a dictionary: no binaries, no proof of who speaks, no crash promises."""
 
@@ -144,6 +147,12 @@ def assets_dir(environment: Mapping[str, str] | None = None) -> Path | None:
     """Return the folder of control-plane binaries that `KUBEBUILDER_ASSETS` names."""
     named = (os.environ if environment is None else environment).get("KUBEBUILDER_ASSETS")
     return Path(named) if named else None
+
+
+def kubeconfig_file(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the kubeconfig of the person at the terminal, where kubectl looks first."""
+    named = (os.environ if environment is None else environment).get("KUBECONFIG", "").split(os.pathsep)[0]
+    return Path(named) if named else Path.home() / ".kube/config"
 
 
 def inherited(environment: Mapping[str, str] | None = None) -> dict[str, str]:

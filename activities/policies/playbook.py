@@ -6,11 +6,12 @@ isolation and writes nothing by itself. What stands already is never asked for a
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from activities.judgement import Judgement, Suspect, Weighing
 from signals.decisions import OnExpiry, PlannedAction, Tier
+from signals.entities import Entity
 from signals.policy import Policy
 from signals.threats import Peer
 
@@ -32,60 +33,58 @@ def _containable(suspect: Suspect) -> str:
     return ""
 
 
-def _wanted(suspect: Suspect, policy: Policy) -> Iterator[tuple[str, Peer | None, int, OnExpiry, str]]:
-    """Yield what this suspect's tier asks for: type, peer, seconds, what expiry does, and a sentence."""
+@dataclass(frozen=True)
+class Want:
+    """What one suspect's tier asks for, before it has a place on the stack."""
+
+    kind: str
+    target: Entity
+    seconds: int
+    on_expiry: OnExpiry
+    what: str
+    peer: Peer | None = None
+
+
+def _wanted(suspect: Suspect, policy: Policy) -> Iterator[Want]:
+    """Yield what this suspect's tier asks for."""
     subject = suspect.event.subject
     if suspect.tier >= Tier.ISOLATE:
-        yield (
-            "isolate_pod",
-            None,
-            policy.isolate_ttl_seconds,
-            OnExpiry.ASK,
-            f"cut every connection of {subject}",
+        yield Want(
+            "isolate_pod", subject, policy.isolate_ttl_seconds, OnExpiry.ASK, "cut every connection of"
         )
         return
-    if suspect.tier is not Tier.RESTRICT:
-        return
+    seconds = policy.restrict_ttl_seconds
     peers = {event.peer for event in suspect.events if event.peer is not None}
     for peer in sorted(peers, key=lambda peer: peer.model_dump_json()):
         where = peer.address if peer.port is None else f"{peer.address}:{peer.port}"
-        summary = f"block the flow between {subject} and {where}"
-        yield "block_flow", peer, policy.restrict_ttl_seconds, OnExpiry.RELEASE, summary
-    yield (
-        "annotate_pod",
-        None,
-        policy.restrict_ttl_seconds,
-        OnExpiry.RELEASE,
-        f"mark {subject} as quarantined",
-    )
+        what = f"block the flow to or from {where} of"
+        yield Want("block_flow", subject, seconds, OnExpiry.RELEASE, what, peer)
+    yield Want("annotate_pod", subject, seconds, OnExpiry.RELEASE, "mark as quarantined")
 
 
-def _new(scales: Weighing, suspect: Suspect, first: int) -> list[PlannedAction]:
-    """Return the actions for one suspect that are not planned yet."""
-    subject = suspect.event.subject
-    planned = {
-        (action.type, action.peer, target.key)
-        for action in scales.request.planned
-        for target in action.targets
-    }
+def _stacked(wants: list[Want], incident: str, first: int) -> tuple[PlannedAction, ...]:
+    """Give each want a place on the stack. Isolations of one namespace are one action: one policy serves all."""
+    groups: dict[tuple[str, str | None, str], list[Want]] = {}
+    for want in wants:
+        alone = "" if want.kind == "isolate_pod" else f"{want.target.key}/{want.peer}"
+        groups.setdefault((want.kind, want.target.namespace, alone), []).append(want)
     actions: list[PlannedAction] = []
-    for kind, peer, seconds, on_expiry, summary in _wanted(suspect, scales.policy):
-        if (kind, peer, subject.key) in planned:
-            continue
-        index = first + len(actions)
+    for index, group in enumerate(groups.values(), first):
+        want, targets = group[0], tuple(want.target for want in group)
+        whom = str(want.target) if len(targets) == 1 else f"{len(targets)} pods of {want.target.namespace}"
         actions.append(
             PlannedAction(
-                id=action_id(scales.request.incident, kind, subject.key, index),
-                type=kind,
-                targets=(subject,),
+                id=action_id(incident, want.kind, " ".join(target.key for target in targets), index),
+                type=want.kind,
+                targets=targets,
                 index=index,
-                peer=peer,
-                ttl_seconds=seconds,
-                on_expiry=on_expiry,
-                summary=summary,
+                peer=want.peer,
+                ttl_seconds=want.seconds,
+                on_expiry=want.on_expiry,
+                summary=f"{want.what} {whom}",
             )
         )
-    return actions
+    return tuple(actions)
 
 
 def _control_plane(suspect: Suspect, policy: Policy) -> bool:
@@ -96,30 +95,39 @@ def _control_plane(suspect: Suspect, policy: Policy) -> bool:
 
 def weigh(scales: Weighing) -> Weighing:
     """Ask for what is missing."""
-    actions: list[PlannedAction] = []
-    first = scales.request.next_index
+    request = scales.request
+    planned = {
+        (action.type, action.peer, target.key) for action in request.planned for target in action.targets
+    }
+    wants: list[Want] = []
     for suspect in scales.suspects:
         if suspect.tier is Tier.OBSERVE:
             continue
         obstacle = _containable(suspect)
         if obstacle:
+            scales = replace(scales, why_not=scales.why_not or obstacle)
             scales = scales.explained("containment", "none", "nothing is planned", obstacle)
-            if not suspect.event.enrolled and suspect.tier > Tier.RESTRICT:
-                scales = replace(scales, why_not=scales.why_not or obstacle)
             continue
-        if _control_plane(suspect, scales.policy):
-            scales = replace(scales, tier=Tier.ESCALATE).explained(
-                "control plane",
-                "4",
-                "a person decides",
-                f"{suspect.event.subject} is part of the control plane",
-            )
-        if suspect.tier is Tier.RESTRICT and not any(event.peer for event in suspect.events):
-            scales = scales.explained(
-                "flow", "none", "marked and paged", "the alert names no peer, so there is no flow to block"
-            )
-        actions += _new(scales, suspect, first + len(actions))
-    return replace(scales, actions=tuple(actions))
+        scales = _noted(scales, suspect)
+        wants += [
+            want
+            for want in _wanted(suspect, scales.policy)
+            if (want.kind, want.peer, want.target.key) not in planned
+        ]
+    return replace(scales, actions=_stacked(wants, request.incident, request.next_index))
+
+
+def _noted(scales: Weighing, suspect: Suspect) -> Weighing:
+    """Say what is special about one suspect: it lives in the control plane, or no flow was named."""
+    if _control_plane(suspect, scales.policy):
+        scales = replace(scales, tier=Tier.ESCALATE).explained(
+            "control plane", "4", "a person decides", f"{suspect.event.subject} is part of the control plane"
+        )
+    if suspect.tier is Tier.RESTRICT and not any(event.peer for event in suspect.events):
+        scales = scales.explained(
+            "flow", "none", "marked and paged", "the alert names no peer, so there is no flow to block"
+        )
+    return scales
 
 
 JUDGEMENT = Judgement(

@@ -1,0 +1,179 @@
+"""Whether the executor itself would write this: it trusts no mode, tier or approval that it did not check.
+
+It reads the enrolment again, runs the control-plane predicate over the real plan, counts what stands in the
+namespace, and believes a decision only by the orchestrator's signature and an approval only by the liaison's.
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import ceil
+
+from activities.ports import ENROLMENTS, PODS, Cluster, Manifest
+from activities.predicate import impacts, refused_always
+from signals.approvals import Approval, Verb
+from signals.decisions import Decision, Tier
+from signals.entities import Entity
+from signals.envelope import Trust
+from signals.errors import NotFound, Refused
+from signals.plans import Plan
+from signals.policy import Policy
+from signals.requests import Disposition
+from signals.subjects import LIAISON, MARK_PREFIX, ORCHESTRATOR
+from signals.threats import Mode
+
+LEAD = ("lead",)
+ANYBODY = ("oncall", "lead")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruling:
+    """What may be done with a plan: `APPLIED` means that it may be written now."""
+
+    disposition: Disposition
+    reason: str = ""
+    roles: tuple[str, ...] = ANYBODY
+
+
+def owners_of(pods: list[Manifest]) -> set[str]:
+    """Return the UIDs of the workloads that pods belong to. A bare pod has none: nobody else depends on it."""
+    return {
+        str(owner["uid"])
+        for pod in pods
+        for owner in pod["metadata"].get("ownerReferences") or []
+        if owner.get("controller")
+    }
+
+
+def _marked(pod: Manifest) -> bool:
+    return any(key.startswith(MARK_PREFIX) for key in pod["metadata"].get("labels") or {})
+
+
+def _unasked(decision: Decision, mode: Mode) -> list[str]:
+    """Return why the decision itself, or the namespace, wants a person."""
+    why = [] if decision.execute else [decision.why_not]
+    if decision.tier is Tier.ESCALATE:
+        why.append("Tier 4 writes nothing by itself")
+    if mode is Mode.APPROVE:
+        why.append("the namespace is in approve mode: everything asks")
+    return why
+
+
+class Authority:
+    """The executor's own judgement of what it is asked to do."""
+
+    def __init__(self, cluster: Cluster, trust: Trust, policy: Policy) -> None:
+        """Judge by this cluster, these keys and this policy."""
+        self._cluster = cluster
+        self._trust = trust
+        self._policy = policy
+
+    def prove(self, decision: Decision) -> None:
+        """Return if the orchestrator decided this, about this cluster.
+
+        Raises:
+            Refused: the signature is not the orchestrator's, or the cluster is another.
+        """
+        self._trust.check_sealed(ORCHESTRATOR, decision)
+        if decision.cluster.uid != self._cluster.ref.uid:
+            raise Refused(f"the decision is about cluster {decision.cluster}, not {self._cluster.ref}")
+
+    def prove_command(self, approval: Approval | None, incident: str, verbs: tuple[Verb, ...]) -> Approval:
+        """Return the command if a person gave it about this incident.
+
+        Raises:
+            Refused: there is none, it is not signed by the liaison, or it says something else.
+        """
+        if approval is None:
+            raise Refused("this needs a person's command")
+        self._trust.check_sealed(LIAISON, approval)
+        if approval.incident != incident or approval.verb not in verbs:
+            raise Refused(f"this command is to {approval.verb} {approval.incident}")
+        return approval
+
+    async def rule(self, decision: Decision, plan: Plan, approval: Approval | None) -> Ruling:
+        """Return what may be done with this plan now, whatever the decision hoped for."""
+        pods = [pod for action in plan.actions for pod in await self._targets(action.action.targets)]
+        forbidden = refused_always(plan, pods)
+        if forbidden:
+            return Ruling(disposition=Disposition.REFUSED, reason=forbidden)
+        mode = await self._mode({pod["metadata"]["namespace"] for pod in pods})
+        if mode is None:
+            return Ruling(disposition=Disposition.REFUSED, reason="a target's namespace is not enrolled")
+        blocked = [action.blocked for action in plan.actions if action.blocked]
+        if mode is Mode.SHADOW:
+            reason = blocked[0] if blocked else "shadow mode: this would have been written"
+            return Ruling(disposition=Disposition.SHADOW, reason=reason)
+        impact = [*impacts(plan, pods, self._policy), *self._protected(pods)]
+        roles = LEAD if impact or decision.tier is Tier.ESCALATE else ANYBODY
+        if approval is not None:
+            return self._approved(decision, plan, approval, roles, blocked)
+        why = [*blocked, *impact, *await self._breaker(pods), *_unasked(decision, mode)]
+        if why:
+            return Ruling(disposition=Disposition.STAGED, reason="; ".join(dict.fromkeys(why)), roles=roles)
+        return Ruling(disposition=Disposition.APPLIED)
+
+    def _approved(
+        self, decision: Decision, plan: Plan, approval: Approval, roles: tuple[str, ...], blocked: list[str]
+    ) -> Ruling:
+        """Return whether a person's approval is for exactly this plan, on exactly these targets."""
+        try:
+            self.prove_command(approval, decision.incident, (Verb.APPROVE,))
+        except Refused as error:
+            return Ruling(disposition=Disposition.REFUSED, reason=str(error))
+        uids = {target.uid for action in plan.actions for target in action.action.targets if target.uid}
+        if blocked:
+            return Ruling(disposition=Disposition.REFUSED, reason=blocked[0])
+        if approval.plan_hash != plan.hash or set(approval.target_uids) != uids:
+            reason = "the cluster has changed since the plan was approved: it must be decided again"
+            return Ruling(disposition=Disposition.REFUSED, reason=reason)
+        if approval.role not in roles:
+            return Ruling(disposition=Disposition.REFUSED, reason=f"this needs the {' or '.join(roles)}")
+        return Ruling(disposition=Disposition.APPLIED)
+
+    async def _targets(self, targets: tuple[Entity, ...]) -> list[Manifest]:
+        pods: list[Manifest] = []
+        for target in targets:
+            try:
+                pods.append(await self._cluster.get(PODS.ref(target.name, target.namespace)))
+            except NotFound:
+                continue
+        return pods
+
+    async def _mode(self, namespaces: set[str]) -> Mode | None:
+        """Return the strictest mode of these namespaces; None if one is not enrolled."""
+        modes: list[Mode] = []
+        for namespace in sorted(namespaces):
+            try:
+                enrolment = await self._cluster.get(ENROLMENTS.ref(namespace))
+            except NotFound:
+                return None
+            modes.append(Mode(enrolment["spec"]["mode"]))
+        strictest = (Mode.SHADOW, Mode.APPROVE, Mode.AUTO)
+        return min(modes, key=strictest.index) if modes else Mode.SHADOW
+
+    def _protected(self, pods: list[Manifest]) -> list[str]:
+        """Return why a person must decide, for each target that the policy protects."""
+        return [
+            f"{pod['metadata']['namespace']}/{pod['metadata']['name']}: {entry.reason}"
+            for pod in pods
+            for entry in self._policy.protected
+            if fnmatchcase(pod["metadata"]["namespace"], entry.namespace)
+            and fnmatchcase(pod["metadata"]["name"], entry.name)
+        ]
+
+    async def _breaker(self, pods: list[Manifest]) -> list[str]:
+        """Return why a person must decide: so much of a namespace stands under containment already."""
+        reasons: list[str] = []
+        breaker = self._policy.breaker
+        for namespace in sorted({pod["metadata"]["namespace"] for pod in pods}):
+            everybody = await self._cluster.list(PODS, namespace)
+            owners = owners_of(everybody)
+            held = owners_of([pod for pod in everybody if _marked(pod)])
+            asked = owners_of([pod for pod in pods if pod["metadata"]["namespace"] == namespace])
+            allowed = max(breaker.floor, ceil(len(owners) * breaker.owners_percent / 100))
+            if not asked <= held and len(held | asked) > allowed:
+                reasons.append(
+                    f"{len(held)} of {len(owners)} workloads of {namespace} stand under containment: "
+                    f"the breaker allows {allowed}"
+                )
+        return reasons

@@ -1,0 +1,180 @@
+"""Runs one agent, as `python -m workers AGENT`; or all of them as tasks around one dictionary: `all`."""
+
+import asyncio
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+import workflows
+from activities.ports import Cluster
+from signals import policy
+from signals.entities import ClusterRef
+from signals.envelope import Signer, Trust
+from signals.errors import BadInput, FirebreakError, SettingsInvalid, Unavailable
+from signals.subjects import AGENTS, LIAISON
+from workers import observability, settings
+from workers.agent import Agent, Context
+from workers.bus import Bus
+from workers.observability import Observability
+from workers.settings import Settings
+
+ALL = "all"
+MEMORY_REF = ClusterRef(name="memory", uid="memory")
+CONNECT_SECONDS = 30.0
+
+
+def find(name: str) -> tuple[Agent, ...]:
+    """Return the agent of this name, or every agent for `all`.
+
+    Raises:
+        BadInput: there is no such agent; the text lists those that there are.
+    """
+    if name != ALL and name not in AGENTS:
+        raise BadInput(
+            f"there is no agent {name!r}; there are {', '.join(AGENTS)}, and {ALL} for all of them"
+        )
+    names = AGENTS if name == ALL else (name,)
+    modules = (importlib.import_module(f"workers.{agent.replace('-', '_')}") for agent in names)
+    return tuple(cast("Agent", module.AGENT) for module in modules)
+
+
+def check_packages() -> None:
+    """Fail clearly if another project's `workflows` is imported in the place of ours.
+
+    Raises:
+        SettingsInvalid: it is; Firebreak wants an environment of its own.
+    """
+    ours, theirs = Path(__file__).parent.parent, Path(str(workflows.__file__)).parent.parent
+    if ours != theirs:
+        raise SettingsInvalid(
+            f"`workflows` is imported from {theirs}, not from {ours}: use an environment of its own"
+        )
+
+
+def keys(told: Settings, agent: str) -> tuple[Signer, Trust, str]:
+    """Return the agent's own key, everybody's public keys, and the liaison's as text.
+
+    Raises:
+        SettingsInvalid: the folder or a key is missing.
+    """
+    folder = told.keys_dir
+    if folder is None:
+        raise SettingsInvalid("FIREBREAK_KEYS_DIR must name the folder of signing keys")
+    try:
+        signer = Signer.from_pem(agent, (folder / f"{agent}.key").read_bytes())
+        public = {file.stem: file.read_bytes() for file in sorted((folder / "public").glob("*.pub"))}
+        return signer, Trust.from_pem(public), public[LIAISON].decode()
+    except (OSError, KeyError) as error:
+        raise SettingsInvalid(f"FIREBREAK_KEYS_DIR: {folder}: {error}") from error
+
+
+async def cluster_of(told: Settings, agent: str) -> Cluster:
+    """Return the API server as this agent sees it."""
+    from activities.adapters import kubernetes
+
+    ref = ClusterRef(name=told.cluster_name, uid=told.cluster_uid) if told.cluster_uid else None
+    return await kubernetes.connect(told.kubeconfig, told.context, told.cluster_name, ref=ref)
+
+
+async def temporal_of(told: Settings, watch: Observability) -> Client:
+    """Connect to Temporal, waiting for it to come up.
+
+    Raises:
+        Unavailable: it did not within half a minute.
+    """
+    deadline = asyncio.get_running_loop().time() + CONNECT_SECONDS
+    while True:
+        try:
+            return await Client.connect(
+                told.temporal_address,
+                namespace=told.temporal_namespace,
+                data_converter=pydantic_data_converter,
+                interceptors=watch.interceptors(),
+            )
+        except RuntimeError as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unavailable(f"Temporal at {told.temporal_address} does not answer: {error}") from error
+            await asyncio.sleep(0.25)
+
+
+def read_policy(told: Settings) -> policy.Policy:
+    """Return the policy that the settings name, or the defaults.
+
+    Raises:
+        SettingsInvalid: the file cannot be read.
+        PolicyInvalid: it does not hold its schema.
+    """
+    if told.policy_file is None:
+        return policy.Policy()
+    try:
+        return policy.parse(told.policy_file.read_text(), str(told.policy_file))
+    except OSError as error:
+        raise SettingsInvalid(f"FIREBREAK_POLICY_FILE: {error}") from error
+
+
+async def serve(agents: Sequence[Agent], told: Settings, watch: Observability) -> None:
+    """Run agents until SIGTERM or SIGINT, or until one of them fails."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    memory = await _memory(told) if told.cluster == "memory" else None
+    waiting = {agent.name for agent in agents}
+
+    def ready(name: str) -> None:
+        waiting.discard(name)
+        if not waiting and told.ready_file:
+            told.ready_file.touch()
+
+    async def one(agent: Agent) -> None:
+        signer, trust, liaison_key = keys(told, agent.name)
+        bus = await Bus.connect(told, agent.name)
+        context = Context(
+            settings=told,
+            agent=agent.name,
+            cluster=memory.identity(agent.name) if memory else await cluster_of(told, agent.name),
+            bus=bus,
+            temporal=await temporal_of(told, watch) if agent.uses_temporal else None,
+            signer=signer,
+            trust=trust,
+            liaison_key=liaison_key,
+            policy=read_policy(told),
+            stopping=stopping,
+            ready=lambda: ready(agent.name),
+        )
+        try:
+            await agent.run(context)
+        finally:
+            await bus.close()
+
+    async with asyncio.TaskGroup() as group:
+        for agent in agents:
+            group.create_task(one(agent))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the one argument names; return the exit code."""
+    try:
+        check_packages()
+        if len(arguments) != 1:
+            raise BadInput(f"usage: python -m workers AGENT|{ALL}")
+        agents = find(arguments[0])
+        told = settings.read()
+        watch = observability.start(told, arguments[0])
+        try:
+            asyncio.run(serve(agents, told, watch))
+        finally:
+            watch.shutdown()
+    except FirebreakError as error:
+        print(f"firebreak: {error}", file=sys.stderr)  # noqa: T201 - before logging is there
+        return 2 if isinstance(error, BadInput) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,62 @@
+"""Enrolling a namespace: Firebreak's own record of its mode, and the one RoleBinding that gives the right to act.
+
+RBAC, not code, keeps the executor out of a namespace that nobody enrolled.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from activities.ports import ENROLMENTS, ROLE_BINDINGS, Cluster
+from deploy.identities import EXECUTOR_ROLE
+from deploy.rbac import executor_binding
+from signals.approvals import Answer, Approval
+from signals.errors import Conflict, NotFound, Refused
+from signals.subjects import API_VERSION, DOMAIN, NAMESPACE
+
+
+async def enrol(cluster: Cluster, approval: Approval) -> Answer:
+    """Put a namespace under Firebreak's care, or change its mode; both objects stand when this returns.
+
+    Raises:
+        Refused: it is our own namespace, or the API server will not.
+    """
+    name = approval.namespace
+    if name == NAMESPACE:
+        raise Refused("Firebreak never acts on its own namespace")
+    ref = ENROLMENTS.ref(name)
+    manifest = {
+        "apiVersion": f"{DOMAIN}/{API_VERSION}",
+        "kind": "Enrolment",
+        "metadata": {"name": name},
+        "spec": {"mode": approval.mode.value},
+    }
+    binding = executor_binding(name)
+    try:
+        await cluster.create(ROLE_BINDINGS.ref(binding["metadata"]["name"], name), binding)
+    except Conflict:
+        pass
+    except NotFound as error:
+        raise Refused(f"there is no namespace {name!r}") from error
+    try:
+        await cluster.create(ref, manifest)
+    except Conflict:
+        await cluster.patch(ref, [{"op": "replace", "path": "/spec/mode", "value": approval.mode.value}])
+    return Answer(accepted=True, message=f"namespace {name} is enrolled in mode {approval.mode}")
+
+
+async def unenrol(cluster: Cluster, approval: Approval, standing: Sequence[str]) -> Answer:
+    """Take a namespace out of Firebreak's care, and with it the right to act there.
+
+    Raises:
+        Refused: something of ours stands there, which could not be put back any more.
+    """
+    name = approval.namespace
+    if standing:
+        raise Refused(f"something still stands in {name}: undo {', '.join(sorted(standing)[:5])} first")
+    try:
+        await cluster.delete(ENROLMENTS.ref(name))
+    except NotFound:
+        return Answer(accepted=False, message=f"namespace {name} is not enrolled")
+    with suppress(NotFound):
+        await cluster.delete(ROLE_BINDINGS.ref(EXECUTOR_ROLE, name))
+    return Answer(accepted=True, message=f"namespace {name} is no longer enrolled")

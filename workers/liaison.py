@@ -1,0 +1,198 @@
+"""The Liaison: people's commands in, answers out; and every message to people.
+
+A command is an object that its author created under their own credentials; the API server has proved who they
+are and that they may say this. The liaison signs what it read there, so that nobody with raw access to Temporal
+can speak for a person.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
+
+import activities.notifiers
+from activities.notifier import Notifier, connect_all
+from activities.notify import Notifying
+from activities.ports import COMMANDS, Manifest
+from signals.approvals import Answer, Approval, Verb
+from signals.catalog import load
+from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
+from signals.subjects import INCIDENT_WORKFLOW, LIAISON, NAMESPACE, remediation_id
+from workers.agent import Agent, Context
+from workers.enrolment import enrol, unenrol
+
+UPDATE = {
+    Verb.APPROVE: "approve",
+    Verb.REJECT: "reject",
+    Verb.UNDO: "undo",
+    Verb.EXTEND: "extend",
+    Verb.STAND_DOWN: "stand_down",
+    Verb.CLOSE: "close",
+}
+
+TRY_AGAIN_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+def read(command: Manifest, context: Context) -> Approval:
+    """Return what a Command object says, signed. The actor is proved by admission, and on memory by nobody."""
+    spec, metadata = command["spec"], command["metadata"]
+    return context.signer.seal(
+        Approval(
+            id=metadata["uid"],
+            cluster=context.cluster.ref,
+            verb=Verb(spec["verb"]),
+            incident=spec.get("incident", ""),
+            actor=spec["actor"],
+            role=spec.get("role", "oncall"),
+            authenticated=context.settings.cluster == "kubernetes",
+            plan_hash=spec.get("planHash", ""),
+            target_uids=tuple(spec.get("targetUIDs") or ()),
+            reason=spec.get("reason", ""),
+            seconds=spec.get("seconds", 0),
+            keep=spec.get("keep", False),
+            undo=spec.get("undo", False),
+            force=spec.get("force", False),
+            namespace=spec.get("namespace", ""),
+            mode=spec.get("mode", "shadow"),
+            said_at=metadata.get("creationTimestamp") or datetime.now(UTC),
+        )
+    )
+
+
+async def pass_on(temporal: Client, approval: Approval) -> Answer:
+    """Send a command to its incident; if that has ended, to the owner of what still stands.
+
+    Raises:
+        Unavailable: Temporal did not answer; the same command may be sent again, under the same id.
+    """
+    for workflow_id in (approval.incident, remediation_id(approval.incident)):
+        try:
+            answer: Answer = await temporal.get_workflow_handle(workflow_id).execute_update(
+                UPDATE[approval.verb], approval.model_dump(mode="json"), id=approval.id, result_type=Answer
+            )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            ended = isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow"
+            return Answer(accepted=ended, message="closed" if ended else str(cause))
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise Unavailable("the incident has not answered yet") from error
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                continue
+            raise Unavailable(f"Temporal does not answer: {error}") from error
+        return answer
+    return Answer(
+        accepted=False, message=f"there is no open incident {approval.incident!r}, and nothing of it stands"
+    )
+
+
+class Listening:
+    """Reads commands from the API server and answers each once."""
+
+    def __init__(self, context: Context, temporal: Client) -> None:
+        """Listen for this context."""
+        self._context = context
+        self._temporal = temporal
+        self._busy: dict[str, asyncio.Task[None]] = {}
+
+    async def listen(self) -> None:
+        """Take every command without an answer, those from before a restart included."""
+        async for change in self._context.cluster.watch(COMMANDS, NAMESPACE):
+            if change.type not in ("ADDED", "MODIFIED") or "accepted" in (change.object.get("status") or {}):
+                continue
+            uid = change.object["metadata"]["uid"]
+            if uid not in self._busy:
+                self._busy[uid] = asyncio.create_task(self._answer(change.object))
+                self._busy[uid].add_done_callback(lambda _, uid=uid: self._busy.pop(uid, None))
+
+    async def _answer(self, command: Manifest) -> None:
+        """Answer one command, however long a server takes to come back."""
+        while True:
+            try:
+                answer = await self._obey(command)
+                await self._write(command, answer)
+            except Unavailable as error:
+                log.warning("a command waits", command=command["metadata"]["name"], error=str(error))
+                await asyncio.sleep(TRY_AGAIN_SECONDS)
+            except FirebreakError as error:
+                log.error(
+                    "a command could not be answered", command=command["metadata"]["name"], error=str(error)
+                )
+                return
+            else:
+                return
+
+    async def _obey(self, command: Manifest) -> Answer:
+        try:
+            approval = read(command, self._context)
+            if approval.verb is Verb.ENROL:
+                answer = await enrol(self._context.cluster, approval)
+            elif approval.verb is Verb.UNENROL:
+                answer = await unenrol(
+                    self._context.cluster, approval, await self._standing(approval.namespace)
+                )
+            else:
+                answer = await pass_on(self._temporal, approval)
+        except (Refused, ValueError) as error:
+            answer = Answer(accepted=False, message=str(error))
+        log.info(
+            "a person spoke",
+            actor=command["spec"].get("actor"),
+            verb=command["spec"].get("verb"),
+            incident=command["spec"].get("incident"),
+            accepted=answer.accepted,
+            answer=answer.message,
+        )
+        return answer
+
+    async def _standing(self, namespace: str) -> list[str]:
+        """Return the incidents of which something stands in a namespace."""
+        query = (
+            f"WorkflowType = '{INCIDENT_WORKFLOW}' AND FirebreakNamespace = '{namespace}' "
+            "AND FirebreakState IN ('contained', 'partially-contained')"
+        )
+        try:
+            return [found.id async for found in self._temporal.list_workflows(query)]
+        except RPCError as error:
+            raise Unavailable(f"Temporal does not answer: {error}") from error
+
+    async def _write(self, command: Manifest, answer: Answer) -> None:
+        metadata = command["metadata"]
+        ref = COMMANDS.ref(metadata["name"], metadata["namespace"])
+        status = {
+            "accepted": answer.accepted,
+            "message": answer.message[:4000],
+            "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        await self._context.cluster.patch(ref, operations, subresource="status")
+
+
+async def run(context: Context) -> None:
+    """Tell people, and listen to them, until told to stop."""
+    if context.temporal is None:
+        raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
+    channels = connect_all(load(activities.notifiers, Notifier).values(), context.settings.model_dump())
+    ui = context.settings.temporal_ui
+    incidents = f"{ui}/namespaces/{context.settings.temporal_namespace}/workflows" if ui else None
+    notifying = Notifying(channels, incidents)
+    listening = Listening(context, context.temporal)
+    worker = Worker(context.temporal, task_queue=LIAISON, activities=[notifying.tell_people])
+    async with worker:
+        ears = asyncio.create_task(listening.listen())
+        context.ready()
+        await context.stopping.wait()
+        ears.cancel()
+        await asyncio.gather(ears, return_exceptions=True)
+
+
+AGENT = Agent(name=LIAISON, run=run)

@@ -1,0 +1,75 @@
+"""The Remediation Executor: the one agent with hands in the cluster, and the sweeper that needs nobody.
+
+The sweeper looks at what stands in the cluster, by labels and expiry alone. It tells the owner of a stack when
+somebody changes the world around it, and two minutes after an expiry that nobody acted upon it does what the
+stack says itself: Temporal may be gone by then.
+"""
+
+import asyncio
+
+import structlog
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.remediate import Remediating
+from signals.errors import FirebreakError, SettingsInvalid
+from signals.subjects import RECEIPTS_BUCKET, REMEDIATION_EXECUTOR, remediation_id
+from workers.agent import Agent, Context
+from workers.sweeper import Sweeper
+
+AT_ONCE = 40
+"""Actions in flight: sized to the patience of the API server, not to the number of alerts."""
+
+log = structlog.get_logger(__name__)
+
+
+async def _tell_owner(temporal: Client, incident: str) -> None:
+    """Tell the owner of a stack that somebody changed the world around it."""
+    try:
+        await temporal.get_workflow_handle(remediation_id(incident)).signal("changed", {})
+    except RPCError as error:
+        log.info("nobody owns this stack", incident=incident, error=str(error))
+
+
+async def run(context: Context) -> None:
+    """Apply, verify, hold and put back until told to stop; sweep beside it."""
+    temporal = context.temporal
+    if temporal is None:
+        raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
+    records = context.bus.kv(RECEIPTS_BUCKET)
+    remediating = Remediating(
+        cluster=context.cluster, records=records, trust=context.trust, policy=context.policy
+    )
+    sweeper = Sweeper(context.cluster, context.policy, lambda incident: _tell_owner(temporal, incident))
+    worker = Worker(
+        temporal,
+        task_queue=REMEDIATION_EXECUTOR,
+        activities=[
+            remediating.apply_plan,
+            remediating.stage_plan,
+            remediating.verify_stack,
+            remediating.hold_stack,
+            remediating.revert_stack,
+            remediating.extend_stack,
+        ],
+        max_concurrent_activities=AT_ONCE,
+    )
+    async with worker:
+        sweeping = asyncio.create_task(_sweep(sweeper))
+        context.ready()
+        await context.stopping.wait()
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+
+
+async def _sweep(sweeper: Sweeper) -> None:
+    while True:
+        try:
+            await sweeper.sweep()
+        except FirebreakError as error:
+            log.warning("the sweep comes again", error=str(error))
+        await asyncio.sleep(sweeper.seconds)
+
+
+AGENT = Agent(name=REMEDIATION_EXECUTOR, run=run)

@@ -1,0 +1,242 @@
+"""The state of one incident, and how it is told: plain data, no waiting, no effects."""
+
+from datetime import datetime
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from signals.decisions import Decision, PlannedAction
+    from signals.entities import Entity
+    from signals.incidents import (
+        ActionSummary,
+        Incident,
+        IncidentState,
+        Investigation,
+        Moment,
+        Summary,
+        WaitingFor,
+    )
+    from signals.plans import Plan
+    from signals.receipts import ActionState, Receipt
+    from signals.requests import Batch, Carried, FalseAlarm, IncidentInput, Outcome
+    from signals.threats import Mode, Severity, ThreatEvent
+
+MOST_EVENTS = 300
+"""Events kept whole; of older ones only the id is remembered."""
+MOST_MOMENTS = 200
+MOST_DECISIONS = 10
+MOST_SEEN = 20_000
+
+_TROUBLED = frozenset(
+    {
+        ActionState.FAILED,
+        ActionState.REFUSED,
+        ActionState.INEFFECTIVE,
+        ActionState.DRIFTED,
+        ActionState.STAGED,
+    }
+)
+
+
+class CaseFile:
+    """Everything an incident knows."""
+
+    def __init__(self, given: IncidentInput, now: datetime) -> None:
+        """Open the file, or take over what was carried."""
+        self.given = given
+        carried = given.carried
+        self.opened_at = carried.opened_at if carried else now
+        self.seen: dict[str, int] = {}
+        self.events: dict[str, ThreatEvent] = {}
+        self.unread: list[ThreatEvent] = []
+        self.decisions: list[Decision] = []
+        self.receipts: dict[str, Receipt] = {}
+        self.timeline: list[Moment] = []
+        self.links: list[str] = [given.reopens] if given.reopens else []
+        self.next_index = 0
+        self.plan: Plan | None = None
+        self.staged: Decision | None = None
+        self.investigation: Investigation | None = None
+        self.investigated = False
+        self.false_alarms: list[FalseAlarm] = list(given.false_alarms)
+        self.stood_down = False
+        self.closed_because = ""
+        if carried:
+            self._resume(carried)
+
+    def _resume(self, carried: Carried) -> None:
+        for event_id, revision in (seen.rsplit(":", 1) for seen in carried.seen):
+            self.seen[event_id] = int(revision)
+        self.events = {event.id: event for event in carried.events}
+        self.unread = list(carried.unread)
+        self.decisions = list(carried.decisions)
+        self.receipts = {receipt.action.id: receipt for receipt in carried.receipts}
+        self.timeline = list(carried.timeline)
+        self.links = list(carried.links)
+        self.next_index = carried.next_index
+        self.plan, self.staged = carried.plan, carried.staged
+        self.investigation, self.investigated = carried.investigation, carried.investigated
+        self.false_alarms = list(carried.false_alarms)
+        self.stood_down = carried.stood_down
+
+    def carry(self, waiting: WaitingFor | None, used: tuple[str, ...]) -> IncidentInput:
+        """Return the input of the next run."""
+        return self.given.model_copy(
+            update={
+                "carried": Carried(
+                    opened_at=self.opened_at,
+                    seen=tuple(f"{event_id}:{revision}" for event_id, revision in self.seen.items()),
+                    events=tuple(self.events.values()),
+                    unread=tuple(self.unread),
+                    decisions=tuple(self.decisions),
+                    next_index=self.next_index,
+                    receipts=tuple(self.receipts.values()),
+                    plan=self.plan,
+                    staged=self.staged,
+                    false_alarms=tuple(self.false_alarms),
+                    stood_down=self.stood_down,
+                    investigation=self.investigation,
+                    investigated=self.investigated,
+                    timeline=tuple(self.timeline),
+                    links=tuple(self.links),
+                    waiting=waiting,
+                    used=used,
+                )
+            }
+        )
+
+    def note(self, at: datetime, what: str, detail: str = "") -> None:
+        """Add one line to the timeline."""
+        self.timeline.append(Moment(at=at, what=what, detail=detail[:500]))
+        del self.timeline[:-MOST_MOMENTS]
+
+    def receive(self, batch: Batch, at: datetime) -> None:
+        """Take in events; a revision that was seen, or is older than one, changes nothing."""
+        for event in batch.events:
+            if event.revision <= self.seen.get(event.id, 0):
+                continue
+            if event.id not in self.seen:
+                self.note(at, f"seen: {event.title}", f"{event.agent}, {event.rule}")
+            self.seen[event.id] = event.revision
+            self.events[event.id] = event
+            self.unread.append(event)
+        self.links += [link for link in batch.links if link not in self.links]
+        for oldest in list(self.events)[: max(0, len(self.events) - MOST_EVENTS)]:
+            del self.events[oldest]
+        for oldest in list(self.seen)[: max(0, len(self.seen) - MOST_SEEN)]:
+            del self.seen[oldest]
+
+    def decided(self, decision: Decision, at: datetime) -> None:
+        """Keep a judgement; say so where it changed anything."""
+        last = self.decisions[-1] if self.decisions else None
+        if last is None or (last.tier, last.actions, last.why_not) != (
+            decision.tier,
+            decision.actions,
+            decision.why_not,
+        ):
+            sure = (
+                "unknown confidence"
+                if decision.confidence is None
+                else f"confidence {decision.confidence:.2f}"
+            )
+            self.note(at, f"judged: Tier {int(decision.tier)}, {sure}", decision.why_not)
+        self.decisions.append(decision)
+        del self.decisions[:-MOST_DECISIONS]
+
+    def acted(self, outcome: Outcome) -> None:
+        """Keep what the executor did, or would do."""
+        self.plan = outcome.plan
+        self.update(outcome.receipts)
+        for receipt in outcome.receipts:
+            self.next_index = max(self.next_index, receipt.action.index + 1)
+
+    def update(self, receipts: tuple[Receipt, ...]) -> None:
+        """Take newer receipts."""
+        self.receipts |= {receipt.action.id: receipt for receipt in receipts}
+
+    def settle(self, state: ActionState, reason: str) -> None:
+        """End what is staged: a person said no, nobody answered, or another plan took its place."""
+        for action_id, receipt in self.receipts.items():
+            if receipt.state is ActionState.STAGED:
+                self.receipts[action_id] = receipt.model_copy(update={"state": state, "reason": reason})
+        self.staged = None
+
+    def replan(self) -> None:
+        """Forget what is staged, so that the next judgement asks for it again, with what is new."""
+        self.receipts = {k: r for k, r in self.receipts.items() if r.state is not ActionState.STAGED}
+
+    @property
+    def planned(self) -> tuple[PlannedAction, ...]:
+        """What must not be asked for again: it stands, was shown in shadow, or was refused."""
+        again = (ActionState.STAGED, ActionState.REVERTED, ActionState.FAILED)
+        return tuple(r.action for r in self.receipts.values() if r.state not in again)
+
+    @property
+    def standing(self) -> tuple[Receipt, ...]:
+        """What is in the cluster, oldest first."""
+        return tuple(
+            sorted((r for r in self.receipts.values() if r.state.stands), key=lambda r: r.action.index)
+        )
+
+    @property
+    def subjects(self) -> tuple[Entity, ...]:
+        """Whom this is about."""
+        return tuple({event.subject.key: event.subject for event in self.events.values()}.values())
+
+    def state(self, waiting: WaitingFor | None) -> IncidentState:
+        """Return where this stands."""
+        states = {receipt.state for receipt in self.receipts.values()}
+        if self.closed_because:
+            return IncidentState.CLOSED
+        if waiting is not None:
+            return IncidentState.AWAITING_APPROVAL
+        if self.standing:
+            return IncidentState.PARTIALLY_CONTAINED if states & _TROUBLED else IncidentState.CONTAINED
+        if ActionState.REVERTED in states:
+            return IncidentState.UNDONE
+        if ActionState.SHADOW in states:
+            return IncidentState.SHADOWED
+        return IncidentState.OBSERVED if self.decisions else IncidentState.INVESTIGATING
+
+    def summary(self, waiting: WaitingFor | None) -> Summary:
+        """Return one line of the list of incidents."""
+        last = self.decisions[-1] if self.decisions else None
+        first = next(iter(self.events.values()), None)
+        entities = sorted({str(subject) for subject in self.subjects})
+        return Summary(
+            id=self.given.incident,
+            title=last.title if last else (first.title if first else "An incident"),
+            state=self.state(waiting),
+            tier=max((int(decision.tier) for decision in self.decisions), default=1),
+            severity=last.severity if last else Severity.INFO,
+            confidence=last.confidence if last else None,
+            mode=last.mode if last else Mode.SHADOW,
+            opened_at=self.opened_at,
+            entities=tuple(entities[:50]),
+            techniques=last.techniques if last else (),
+            actions=tuple(
+                ActionSummary(
+                    id=receipt.action.id,
+                    type=receipt.action.type,
+                    target=str(receipt.action.target),
+                    state=receipt.state,
+                    expires_at=receipt.expires_at,
+                )
+                for receipt in sorted(self.receipts.values(), key=lambda r: r.action.index)[:50]
+            ),
+            waiting_for=waiting,
+        )
+
+    def incident(self, waiting: WaitingFor | None) -> Incident:
+        """Return the whole story."""
+        return Incident(
+            summary=self.summary(waiting),
+            cluster=self.given.cluster,
+            events=tuple(self.events.values()),
+            decisions=tuple(self.decisions),
+            plan=self.plan,
+            receipts=tuple(sorted(self.receipts.values(), key=lambda r: r.action.index)),
+            investigation=self.investigation,
+            timeline=tuple(self.timeline),
+            links=tuple(self.links),
+        )

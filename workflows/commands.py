@@ -1,0 +1,94 @@
+"""What people can say to a workflow: the same six updates for an incident and for the owner of its stack.
+
+Each update takes a plain dict, for a message that does not decode must be refused in words, not wedge the
+workflow. A refusal leaves no trace in history; the liaison writes it onto the Command that was refused.
+"""
+
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from signals.approvals import Answer, Approval, Verb
+    from signals.errors import Refused
+
+
+class Commanded:
+    """A workflow that obeys people. `refuse` raises `Refused`; `obey` does it and answers."""
+
+    def refuse(self, approval: Approval) -> None:
+        """Raise `Refused` if this command may not be obeyed now."""
+        raise NotImplementedError
+
+    async def obey(self, approval: Approval) -> Answer:
+        """Do what was said, and say what came of it."""
+        raise NotImplementedError
+
+    def _check(self, verb: Verb, said: dict[str, Any]) -> None:
+        try:
+            approval = Approval.model_validate(said)
+            if approval.verb is not verb:
+                raise Refused(f"this is a command to {approval.verb}, not to {verb}")
+            self.refuse(approval)
+        except ValidationError as error:
+            reason = f"not a command: {error.errors()[0]['msg']}"
+            raise ApplicationError(reason, type="BadInput", non_retryable=True) from error
+        except Refused as error:
+            raise ApplicationError(str(error), type="Refused", non_retryable=True) from error
+
+    @workflow.update(description="A person approves the staged plan")
+    async def approve(self, said: dict[str, Any]) -> Answer:
+        """Carry out the staged plan."""
+        return await self.obey(Approval.model_validate(said))
+
+    @approve.validator
+    def _check_approve(self, said: dict[str, Any]) -> None:
+        self._check(Verb.APPROVE, said)
+
+    @workflow.update(description="A person rejects the staged plan")
+    async def reject(self, said: dict[str, Any]) -> Answer:
+        """Drop the staged plan."""
+        return await self.obey(Approval.model_validate(said))
+
+    @reject.validator
+    def _check_reject(self, said: dict[str, Any]) -> None:
+        self._check(Verb.REJECT, said)
+
+    @workflow.update(description="A person puts everything back")
+    async def undo(self, said: dict[str, Any]) -> Answer:
+        """Put everything back, newest first."""
+        return await self.obey(Approval.model_validate(said))
+
+    @undo.validator
+    def _check_undo(self, said: dict[str, Any]) -> None:
+        self._check(Verb.UNDO, said)
+
+    @workflow.update(description="A person lets it stand for longer")
+    async def extend(self, said: dict[str, Any]) -> Answer:
+        """Move the expiry."""
+        return await self.obey(Approval.model_validate(said))
+
+    @extend.validator
+    def _check_extend(self, said: dict[str, Any]) -> None:
+        self._check(Verb.EXTEND, said)
+
+    @workflow.update(name="stand_down", description="A person stops the response and puts everything back")
+    async def stand_down(self, said: dict[str, Any]) -> Answer:
+        """Put everything back, and write nothing more in this incident."""
+        return await self.obey(Approval.model_validate(said))
+
+    @stand_down.validator
+    def _check_stand_down(self, said: dict[str, Any]) -> None:
+        self._check(Verb.STAND_DOWN, said)
+
+    @workflow.update(description="A person ends the incident")
+    async def close(self, said: dict[str, Any]) -> Answer:
+        """End it."""
+        return await self.obey(Approval.model_validate(said))
+
+    @close.validator
+    def _check_close(self, said: dict[str, Any]) -> None:
+        self._check(Verb.CLOSE, said)

@@ -1,0 +1,76 @@
+"""How an incident hands its applied actions to the one workflow that owns them, and speaks to it."""
+
+import asyncio
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from signals.approvals import Approval
+    from signals.requests import IncidentInput, RemediationInput, StackRequest
+    from signals.subjects import REMEDIATION_WORKFLOW, remediation_id
+
+from workflows.casefile import CaseFile
+from workflows.options import TASK_TIMEOUT
+
+
+class StackOwner:
+    """The owner of one incident's stack: a child that outlives its parent, found by its id."""
+
+    def __init__(self, given: IncidentInput) -> None:
+        """Speak for this incident."""
+        self._given = given
+        self._handed: set[str] = set()
+        self._known = given.carried is not None
+        self._turn = asyncio.Lock()
+
+    async def hand_over(self, file: CaseFile) -> None:
+        """Give the owner what it does not have yet; start it if it is not there (any more)."""
+        async with self._turn:
+            new = tuple(receipt for receipt in file.standing if receipt.action.id not in self._handed)
+            if not new:
+                return
+            stack = StackRequest(incident=file.given.incident, cluster=file.given.cluster, receipts=new)
+            if not (self._known and await self._signal("push", stack.model_dump(mode="json"))):
+                await self._start(file, stack)
+            self._known = True
+            self._handed |= {receipt.action.id for receipt in new}
+
+    async def command(self, approval: Approval) -> None:
+        """Pass on what a person said."""
+        await self._signal("command", approval.model_dump(mode="json"))
+
+    async def cancel(self) -> None:
+        """Have everything put back because the incident was cancelled."""
+        await self._signal("cancelled", {})
+
+    async def _signal(self, name: str, body: dict[str, Any]) -> bool:
+        """Signal the owner; False if it has ended."""
+        handle = workflow.get_external_workflow_handle(remediation_id(self._given.incident))
+        try:
+            await handle.signal(name, body)
+        except FailureError:
+            return False
+        return True
+
+    async def _start(self, file: CaseFile, stack: StackRequest) -> None:
+        summary = file.summary(None)
+        try:
+            await workflow.start_child_workflow(
+                REMEDIATION_WORKFLOW,
+                RemediationInput(
+                    stack=stack,
+                    title=summary.title,
+                    severity=summary.severity,
+                    liaison_key=self._given.liaison_key,
+                    approval_seconds=self._given.approval_seconds,
+                    extensions_left=self._given.extensions,
+                ),
+                id=remediation_id(file.given.incident),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                task_timeout=TASK_TIMEOUT,
+                static_summary=f"holds what was applied for {file.given.incident}"[:180],
+            )
+        except WorkflowAlreadyStartedError:
+            await self._signal("push", stack.model_dump(mode="json"))

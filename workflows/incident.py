@@ -1,0 +1,296 @@
+"""The life of one incident: judge, write, and only then everything else.
+
+The first containment takes the short path: a local activity judges, one activity writes, nothing between.
+What follows (the owner of the stack, the probes, the page, what the UI shows) starts after the write. The tier
+only rises by itself; what is put back is put back by people, by expiry, or by a cancel.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from activities.investigate import Investigating
+    from activities.judge import Judging
+    from activities.notify import Notifying
+    from activities.remediate import Remediating
+    from signals.approvals import Answer, Approval
+    from signals.decisions import Decision, Tier
+    from signals.incidents import Incident, Summary, WaitingFor
+    from signals.pages import Page, PageKind
+    from signals.receipts import ActionState
+    from signals.requests import (
+        ApplyRequest,
+        Batch,
+        Closed,
+        Disposition,
+        IncidentInput,
+        InvestigationRequest,
+        JudgeRequest,
+        Outcome,
+        Report,
+    )
+
+from workflows import story, visibility
+from workflows.approval import ApprovalGate
+from workflows.casefile import CaseFile
+from workflows.handover import StackOwner
+from workflows.obeying import Obeying
+from workflows.options import ASK, CHANGE, JUDGE, TELL
+
+
+@workflow.defn
+class IncidentWorkflow(Obeying):
+    """One incident, from its first event to its close."""
+
+    @workflow.init
+    def __init__(self, given: IncidentInput) -> None:
+        """Open the file before the first signal is read: signal-with-start delivers it first."""
+        carried = given.carried
+        self._file = CaseFile(given, workflow.now())
+        self._gate = ApprovalGate(
+            given.liaison_key, carried.waiting if carried else None, carried.used if carried else ()
+        )
+        self._stack = StackOwner(given)
+        self._writing = asyncio.Lock()
+        self._rejudge = False
+        self._told: Summary | None = None
+        self._asked_below: WaitingFor | None = None
+        self._answers: dict[str, Answer] = {}
+        self._closing = ""
+        self._aside: set[asyncio.Task[None]] = set()
+
+    @workflow.run
+    async def run(self, given: IncidentInput) -> Closed:
+        """Live until somebody closes the incident, or nothing is left to watch."""
+        if given.carried and self._gate.waiting:
+            self._beside(self._outwait())
+        try:
+            while not self._closing:
+                await self._respond_until_quiet()
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.create_task(self._stand_down()))
+            raise
+        self._file.closed_because = self._closing
+        self._file.note(workflow.now(), "closed", self._closing)
+        self._publish()
+        await self._tell(story.note(self._incident(), PageKind.CLOSED, self._closing, workflow.now()))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return Closed(
+            events=tuple(self._file.seen), false_alarms=tuple(self._file.false_alarms), reason=self._closing
+        )
+
+    async def _respond_until_quiet(self) -> None:
+        """Wait for something to judge; judge it; close by itself what nobody needs any more."""
+        idle = not self._file.standing and self._waiting is None
+        quiet = timedelta(seconds=self._file.given.quiet_seconds) if idle else None
+        try:
+            await workflow.wait_condition(
+                lambda: bool(self._file.unread) or self._rejudge or bool(self._closing) or self._crowded(),
+                timeout=quiet,
+                timeout_summary="closes by itself when nothing new is seen",
+            )
+        except TimeoutError:
+            if not self._file.unread and not self._file.standing:
+                self._closing = "nothing new was seen, and nothing stands"
+            return
+        if self._file.unread or self._rejudge:
+            self._rejudge = False
+            self._file.unread.clear()
+            await self._respond()
+        elif self._crowded() and not self._closing:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            await asyncio.gather(*self._aside)
+            workflow.continue_as_new(self._file.carry(self._gate.waiting, self._gate.used))
+
+    def _crowded(self) -> bool:
+        """Return whether this run's history is long enough to go on in a new one, and nothing is in flight."""
+        return (
+            workflow.info().is_continue_as_new_suggested() and not self._aside and not self._writing.locked()
+        )
+
+    async def _respond(self) -> None:
+        """Judge everything that is known; write what may be written; let the rest follow."""
+        decision = await self._judge()
+        first = not self._file.decisions
+        rose = not first and decision.tier > max(earlier.tier for earlier in self._file.decisions)
+        self._file.decided(decision, workflow.now())
+        acted = bool(decision.actions) and not self._file.stood_down and self._is_new(decision)
+        if acted:
+            await self._act(decision)
+        self._beside(self._follow_up(decision, tell=decision.page and (first or rose or acted), first=first))
+
+    async def _judge(self) -> Decision:
+        file = self._file
+        return await workflow.execute_local_activity_method(
+            Judging.judge,
+            JudgeRequest(
+                incident=file.given.incident,
+                cluster=file.given.cluster,
+                revision=len(file.decisions) + 1,
+                events=tuple(file.events.values()),
+                planned=file.planned,
+                next_index=file.next_index,
+                false_alarms=tuple(file.false_alarms),
+                investigation=file.investigation,
+            ),
+            **JUDGE,
+        )
+
+    def _is_new(self, decision: Decision) -> bool:
+        """Return whether this asks for something else than what is already staged."""
+        staged = self._file.staged
+        what = [(action.type, action.peer, action.targets) for action in decision.actions]
+        return (
+            staged is None
+            or staged.tier != decision.tier
+            or what != [(action.type, action.peer, action.targets) for action in staged.actions]
+        )
+
+    async def _act(self, decision: Decision, approval: Approval | None = None) -> Outcome:
+        """Write the decision, or stage it. A cancel does not interrupt this: what is written is known."""
+        return await asyncio.shield(asyncio.create_task(self._write(decision, approval)))
+
+    async def _write(self, decision: Decision, approval: Approval | None) -> Outcome:
+        async with self._writing:
+            summary = "; ".join(action.summary for action in decision.actions)[:180]
+            activity = Remediating.apply_plan if decision.execute or approval else Remediating.stage_plan
+            outcome: Outcome = await workflow.execute_activity_method(
+                activity, ApplyRequest(decision=decision, approval=approval), summary=summary, **CHANGE
+            )
+            self._file.replan()
+            self._file.acted(outcome)
+            self._file.note(workflow.now(), f"{outcome.disposition}: {summary}", outcome.reason)
+            if outcome.disposition is Disposition.STAGED:
+                self._stage(decision, outcome)
+            return outcome
+
+    def _stage(self, decision: Decision, outcome: Outcome) -> None:
+        """Ask a person, bound to this plan and these targets."""
+        self._file.staged = decision
+        uids = {target.uid for action in decision.actions for target in action.targets if target.uid}
+        self._gate.ask(
+            WaitingFor(
+                kind="approve the plan",
+                plan_hash=outcome.plan.hash,
+                deadline=workflow.now() + timedelta(seconds=self._file.given.approval_seconds),
+                roles=outcome.roles,
+                target_uids=tuple(sorted(uids)),
+            )
+        )
+        self._beside(self._outwait())
+
+    async def _outwait(self) -> None:
+        """Silence means no."""
+        asked = self._gate.waiting
+        if asked and await self._gate.silence("approval deadline: silence means no"):
+            self._gate.withdraw()
+            self._file.settle(ActionState.REFUSED, "nobody answered in time: silence means no")
+            self._file.note(workflow.now(), "nobody answered in time", "silence means no")
+            self._publish()
+            await self._tell(
+                story.note(self._incident(), PageKind.OUTCOME, "nobody answered in time", workflow.now())
+            )
+
+    async def _follow_up(self, decision: Decision, *, tell: bool, first: bool) -> None:
+        """Do what comes after the write: hand over the stack, show it, page, investigate."""
+        if first and decision.followup_seconds:
+            await workflow.sleep(decision.followup_seconds, summary="spread what follows in a burst")
+        await self._stack.hand_over(self._file)
+        self._publish()
+        if tell:
+            await self._tell(story.page(self._incident(), decision, workflow.now()))
+        if not self._file.investigated and decision.tier > Tier.OBSERVE:
+            self._file.investigated = True
+            await self._investigate()
+
+    async def _investigate(self) -> None:
+        """Ask the probes; what they find is judged again."""
+        request = InvestigationRequest(
+            incident=self._file.given.incident, cluster=self._file.given.cluster, subjects=self._file.subjects
+        )
+        try:
+            found = await workflow.execute_activity_method(
+                Investigating.collect_evidence, request, summary="ask what is known about the subjects", **ASK
+            )
+        except ActivityError as error:
+            self._file.note(workflow.now(), "the investigation could not be had", str(error.cause or error))
+            return
+        self._file.investigation = found
+        self._file.note(
+            workflow.now(),
+            f"investigated: {len(found.nodes)} things, {len(found.edges)} relations",
+            "; ".join(found.findings[:5]),
+        )
+        self._rejudge = True
+
+    @workflow.signal(description="New or repeated ThreatEvents")
+    def events(self, said: dict[str, Any]) -> None:
+        """Take in a batch. What does not decode is said, not dropped in silence."""
+        try:
+            self._file.receive(Batch.model_validate(said), workflow.now())
+        except ValidationError as error:
+            self._file.note(workflow.now(), "a signal did not decode", str(error.errors()[0]["msg"]))
+
+    @workflow.signal(description="What became of the stack of applied actions")
+    def stack(self, said: dict[str, Any]) -> None:
+        """Take in a report of the stack's owner."""
+        try:
+            report = Report.model_validate(said)
+        except ValidationError as error:
+            self._file.note(workflow.now(), "a report did not decode", str(error.errors()[0]["msg"]))
+            return
+        self._file.update(report.receipts)
+        self._asked_below = report.waiting
+        self._answers |= report.answers
+        for line in report.notes:
+            self._file.note(workflow.now(), line)
+        self._publish()
+
+    @workflow.query(description="The whole incident")
+    def incident(self) -> Incident:
+        """Return everything that is known."""
+        return self._incident()
+
+    @property
+    def _waiting(self) -> WaitingFor | None:
+        return self._gate.waiting or self._asked_below
+
+    def _incident(self) -> Incident:
+        return self._file.incident(self._waiting)
+
+    async def _stand_down(self) -> None:
+        """A cancel: finish what is being written, then put everything back."""
+        self._file.stood_down = True
+        async with self._writing:
+            await self._stack.hand_over(self._file)
+        if self._file.standing:
+            await self._stack.cancel()
+            await workflow.wait_condition(lambda: not self._file.standing)
+        self._file.note(workflow.now(), "cancelled", "everything was put back")
+        self._publish()
+
+    def _beside(self, what: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the main loop."""
+        task = asyncio.create_task(what)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    async def _tell(self, page: Page) -> None:
+        await workflow.execute_activity_method(
+            Notifying.tell_people, page, summary=f"tell people: {page.kind}", **TELL
+        )
+
+    def _publish(self) -> None:
+        """Show what changed."""
+        incident = self._incident()
+        visibility.tell(incident)
+        if incident.summary != self._told:
+            self._told = incident.summary
+            visibility.show(incident)

@@ -1,0 +1,58 @@
+"""Every timeout and retry policy, by intent. A crash is noticed by the heartbeat, not by the long timeout."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+
+from signals.subjects import FORENSIC_INVESTIGATOR, LIAISON, REMEDIATION_EXECUTOR
+
+TASK_TIMEOUT = timedelta(seconds=3)
+"""Workflow task timeout of every start: a judge killed in mid-task is replaced after this long."""
+
+STICKY = timedelta(seconds=1)
+"""How long the server waits for a worker that is gone before it gives its work to another."""
+
+NEVER_AGAIN = ["BadInput", "Refused", "Undecodable", "PolicyInvalid", "CatalogError"]
+"""Errors that no retry can mend."""
+
+JUDGE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=5),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0),
+}
+"""A pure local activity: its marker is the record."""
+
+CHANGE: dict[str, Any] = {
+    "task_queue": REMEDIATION_EXECUTOR,
+    "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": timedelta(seconds=2),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=300),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=10),
+        non_retryable_error_types=NEVER_AGAIN,
+    ),
+}
+"""What writes: retried for ever, for every attempt does the same thing once."""
+
+ASK: dict[str, Any] = {
+    "task_queue": FORENSIC_INVESTIGATOR,
+    "start_to_close_timeout": timedelta(seconds=30),
+    "schedule_to_close_timeout": timedelta(seconds=120),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_attempts=3, non_retryable_error_types=NEVER_AGAIN
+    ),
+}
+"""What only reads: an investigation that cannot be had is a line in the report."""
+
+TELL: dict[str, Any] = {
+    "task_queue": LIAISON,
+    "start_to_close_timeout": timedelta(seconds=20),
+    "schedule_to_close_timeout": timedelta(hours=24),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(seconds=60),
+        non_retryable_error_types=NEVER_AGAIN,
+    ),
+}
+"""What reaches people: a channel that is down for an hour still gets its message."""

@@ -1,0 +1,51 @@
+"""What can be seen of an incident without a worker: search attributes and memo, and with one: its story."""
+
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+with workflow.unsafe.imports_passed_through():
+    from signals.incidents import Incident
+    from signals.subjects import MEMO, MEMO_TITLE, keyword_list
+
+from workflows import story
+
+CLUSTER = SearchAttributeKey.for_keyword("FirebreakCluster")
+NAMESPACE = SearchAttributeKey.for_keyword("FirebreakNamespace")
+STATE = SearchAttributeKey.for_keyword("FirebreakState")
+SEVERITY = SearchAttributeKey.for_keyword("FirebreakSeverity")
+MODE = SearchAttributeKey.for_keyword("FirebreakMode")
+WAITING = SearchAttributeKey.for_keyword("FirebreakWaitingFor")
+TIER = SearchAttributeKey.for_int("FirebreakTier")
+CONFIDENCE = SearchAttributeKey.for_float("FirebreakConfidence")
+ENTITIES = SearchAttributeKey.for_keyword_list("FirebreakEntities")
+TECHNIQUES = SearchAttributeKey.for_keyword_list("FirebreakTechniques")
+DEADLINE = SearchAttributeKey.for_datetime("FirebreakDeadline")
+
+
+def show(incident: Incident) -> None:
+    """Put an incident where people and lists find it. Each call is an event in history: on change only."""
+    summary = incident.summary
+    subjects = [event.subject for event in incident.events]
+    waiting = summary.waiting_for
+    updates: list[SearchAttributeUpdate[Any]] = [
+        CLUSTER.value_set(incident.cluster.name),
+        NAMESPACE.value_set(min((subject.namespace or "" for subject in subjects), default="")),
+        STATE.value_set(summary.state),
+        SEVERITY.value_set(summary.severity),
+        MODE.value_set(summary.mode),
+        TIER.value_set(summary.tier),
+        CONFIDENCE.value_set(summary.confidence or 0.0),
+        ENTITIES.value_set(keyword_list(str(subject) for subject in subjects)),
+        TECHNIQUES.value_set(keyword_list(summary.techniques)),
+        WAITING.value_set(waiting.kind) if waiting else WAITING.value_unset(),
+        DEADLINE.value_set(waiting.deadline) if waiting else DEADLINE.value_unset(),
+    ]
+    workflow.upsert_memo({MEMO: summary.model_dump(mode="json"), MEMO_TITLE: summary.title})
+    workflow.upsert_search_attributes(updates)
+
+
+def tell(incident: Incident) -> None:
+    """Put the story where Temporal's UI shows it."""
+    workflow.set_current_details(story.details(incident))
