@@ -32,10 +32,17 @@ SPAN_DELAY_MILLISECONDS = 500
 class Observability:
     """What was started. `metrics_port` is where Prometheus may scrape; 0 means nowhere."""
 
-    interceptors: Sequence["Interceptor"] = ()
-    """For `Client.connect`: workers made from the client inherit them."""
+    tracing: bool = False
     metrics_port: int = 0
     _closers: list[Callable[[], object]] = field(default_factory=list)
+
+    def interceptors(self) -> Sequence["Interceptor"]:
+        """Return what `Client.connect` is given; workers made from the client inherit it."""
+        if not self.tracing:
+            return ()
+        from temporalio.contrib.opentelemetry import TracingInterceptor
+
+        return (TracingInterceptor(),)
 
     def shutdown(self) -> None:
         """Write out what is waiting, and stop. A second call does nothing."""
@@ -52,8 +59,8 @@ def start(settings: Settings, agent: str) -> Observability:
     logs.start(settings, agent)
     closers: list[Callable[[], object]] = []
     port = _measure(settings, agent, closers)
-    traced = _trace(settings, agent, closers)
-    return Observability(interceptors=_interceptors() if traced else (), metrics_port=port, _closers=closers)
+    tracing = _trace(settings, agent, closers)
+    return Observability(tracing=tracing, metrics_port=port, _closers=closers)
 
 
 def _resource(settings: Settings, agent: str) -> "Resource":
@@ -137,9 +144,3 @@ def _prometheus(port: int, closers: list[Callable[[], object]]) -> "MetricReader
         raise SettingsInvalid(f"FIREBREAK_METRICS_PORT: port {port} is taken: {error.strerror}") from error
     closers += [thread.join, server.server_close, server.shutdown]
     return PrometheusMetricReader(registry=registry, scope_info_enabled=False)
-
-
-def _interceptors() -> Sequence["Interceptor"]:
-    from temporalio.contrib.opentelemetry import TracingInterceptor
-
-    return (TracingInterceptor(),)

@@ -108,7 +108,7 @@ def orchestrated(path: Path, carried: dict[str, str]) -> None:
         async with await WorkflowEnvironment.start_local(
             dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
             dev_server_startup_timeout=timedelta(seconds=30),
-            interceptors=observability.interceptors,
+            interceptors=observability.interceptors(),
         ) as temporal:
             queue = str(uuid.uuid4())
             async with Worker(
