@@ -1,0 +1,85 @@
+"""The agents as processes: one each, with its own identity everywhere; on the memory cluster, one for all."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from signals.subjects import RUNTIME_GUARDIAN
+from workers.settings import Settings
+from workers.stack import health, nats, temporal
+from workers.stack.layout import Layout
+from workers.stack.ports import Ports
+from workers.stack.process import Server
+
+ALL = "agents"
+"""Name of the one process that runs all agents on the memory cluster."""
+COMMAND = (sys.executable, "-m", "workers")
+RANK = 6
+
+
+def settings(
+    layout: Layout,
+    ports: Ports,
+    process: str,
+    *,
+    cluster: Literal["kubernetes", "memory"],
+    cluster_name: str,
+    metrics_port: int,
+    overrides: Mapping[str, Any],
+) -> Settings:
+    """Return what one process is told.
+
+    Raises:
+        ValidationError: an override cannot work.
+    """
+    return Settings.model_validate(
+        {
+            "cluster": cluster,
+            "cluster_name": cluster_name,
+            "kubeconfig": layout.kubeconfig(process) if cluster == "kubernetes" else None,
+            "temporal_address": ports.address("temporal"),
+            "temporal_namespace": temporal.NAMESPACE,
+            "temporal_ui": f"http://{ports.address('temporal-ui')}",
+            "nats_url": nats.url(ports),
+            "nats_dir": layout.nats,
+            "keys_dir": layout.keys,
+            "falco_port": ports["falco"],
+            "falco_tokens_file": layout.falco / "tokens.json",
+            "falco_cert_file": layout.falco / "server.crt",
+            "falco_key_file": layout.falco / "server.key",
+            "pages_file": layout.pages,
+            "trace_file": layout.traces,
+            "ready_file": layout.ready / process,
+            "metrics_port": metrics_port,
+            **overrides,
+        }
+    )
+
+
+def server(
+    process: str,
+    told: Settings,
+    environment: Mapping[str, str],
+    *,
+    command: Sequence[str] = COMMAND,
+    after: tuple[str, ...],
+) -> Server:
+    """Return one agent's process, or that of all of them. `environment` is what any process gets."""
+    ready = told.ready_file
+    if ready is None:
+        raise ValueError("an agent of a stack needs a ready file")
+    argument = "all" if process == ALL else process
+    return Server(
+        name=process,
+        command=(*command, argument),
+        environment={**environment, **told.environment()},
+        probe=health.file(ready),
+        before=lambda: ready.unlink(missing_ok=True),
+        after=after,
+        rank=RANK,
+    )
+
+
+def receives_alerts(processes: Sequence[str]) -> bool:
+    """Say whether one of these processes is the alert receiver."""
+    return ALL in processes or RUNTIME_GUARDIAN in processes

@@ -1,0 +1,82 @@
+"""Who is who in one stack: every certificate, key and token, and which server believes it."""
+
+import json
+import secrets
+
+from deploy.identities import LEAD_GROUP, ONCALL_GROUP, client_certificates
+from signals.subjects import AGENTS
+from workers.stack.layout import Layout, write_private
+from workers.stack.pki import CLIENT, SERVER, Authority, Subject, service_account_key, signing_key
+
+PEOPLE = {"oncall": ONCALL_GROUP, "lead": LEAD_GROUP}
+"""People of the embedded stack, and the group that their certificate says."""
+ADMINISTRATORS = ("system:masters",)
+LOOPBACK = ("127.0.0.1",)
+SERVICE_ADDRESS = "10.96.0.1"
+"""Address of the `kubernetes` Service: the first of the service range."""
+FALCO_SENDER = "falco"
+TOKEN_BYTES = 32
+
+
+def make(layout: Layout, *, embedded: bool) -> None:
+    """Make what the bus, the envelopes, the alert receiver and an embedded control plane need.
+
+    Raises:
+        StackError: an authority of an earlier run cannot be read.
+    """
+    _bus(layout)
+    for agent in AGENTS:
+        signing_key(layout.keys, agent)
+    _falco(layout)
+    if embedded:
+        _control_plane(layout)
+
+
+def _control_plane(layout: Layout) -> None:
+    folder = layout.pki
+    cluster = Authority(folder, "ca")
+    hosts = ("localhost", "kubernetes.default.svc")
+    addresses = (*LOOPBACK, SERVICE_ADDRESS)
+    cluster.issue(
+        folder,
+        "apiserver",
+        Subject(name="kube-apiserver", hosts=hosts, addresses=addresses, usages=(SERVER,)),
+    )
+    cluster.issue(
+        folder,
+        "controller-manager",
+        Subject(name="system:kube-controller-manager", addresses=LOOPBACK, usages=(CLIENT, SERVER)),
+    )
+    cluster.issue(folder, "admin", Subject(name="firebreak-admin", groups=ADMINISTRATORS))
+    cluster.issue(folder, "kwok", Subject(name="kwok", groups=ADMINISTRATORS))
+    for person, group in PEOPLE.items():
+        cluster.issue(folder, person, Subject(name=person, groups=(group,)))
+    Authority(folder, "front-proxy-ca").issue(folder, "front-proxy", Subject(name="front-proxy-client"))
+    service_account_key(folder)
+
+
+def _bus(layout: Layout) -> None:
+    authority = Authority(layout.pki, "nats-ca")
+    write_private(layout.nats / "ca.crt", authority.certificate_file.read_bytes())
+    authority.issue(
+        layout.nats,
+        "server",
+        Subject(name="nats", hosts=("localhost",), addresses=LOOPBACK, usages=(SERVER,)),
+    )
+    for identity, uri in client_certificates().items():
+        authority.issue(layout.nats, identity, Subject(name=identity, uris=(uri,)))
+
+
+def _falco(layout: Layout) -> None:
+    authority = Authority(layout.pki, "falco-ca")
+    write_private(layout.falco / "ca.crt", authority.certificate_file.read_bytes())
+    authority.issue(
+        layout.falco,
+        "server",
+        Subject(name="falco-receiver", hosts=("localhost",), addresses=LOOPBACK, usages=(SERVER,)),
+    )
+    token = layout.falco / "token"
+    if not token.exists():
+        write_private(token, secrets.token_urlsafe(TOKEN_BYTES).encode())
+    known = {FALCO_SENDER: token.read_text().strip()}
+    write_private(layout.falco / "tokens.json", json.dumps(known).encode())

@@ -1,0 +1,182 @@
+"""One stack, from nothing to ready and back: `async with Stack(Options(state_dir=…)) as stack: stack.status`."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from workers import settings
+from workers.stack import agents, controlplane, credentials, kubernetes, nats, state, temporal
+from workers.stack.access import of_administrator, of_context
+from workers.stack.api import Access, Api
+from workers.stack.install import add_nodes, agent_kubeconfigs, install
+from workers.stack.layout import Layout
+from workers.stack.metrics import MetricsServer
+from workers.stack.options import Options
+from workers.stack.ports import HOST, Ports, reserve
+from workers.stack.process import Server
+from workers.stack.progress import OnProgress, Progress, unheard
+from workers.stack.supervisor import Supervisor
+
+READY_ESTIMATE = 12.0
+
+
+class Stack:
+    """The embedded servers and the agents, as an asynchronous context."""
+
+    def __init__(self, options: Options, on_progress: OnProgress = unheard) -> None:
+        """Hold what to run; nothing is started before entry."""
+        self.options = options
+        self.layout = Layout(options.state_dir.absolute())
+        self._on_progress = on_progress
+        self._supervisor = Supervisor(self.layout, self._changed)
+        self._endpoints = state.Endpoints()
+        self._metrics: MetricsServer | None = None
+        self._started = False
+        self._exit = AsyncExitStack()
+        self._environment = settings.inherited()
+
+    @property
+    def status(self) -> state.Status:
+        """The status document as of now."""
+        processes = self._supervisor.processes
+        receives = self._endpoints.falco is not None
+        people = {
+            person: str(self.layout.kubeconfig(person))
+            for person in credentials.PEOPLE
+            if self.options.embedded
+        }
+        return state.Status(
+            ready=self._started and all(process.ready for process in processes),
+            state_dir=str(self.layout.root),
+            processes=processes,
+            endpoints=self._endpoints,
+            falco_token_file=str(self.layout.falco / "token") if receives else None,
+            falco_ca_file=str(self.layout.falco / "ca.crt") if receives else None,
+            people=state.People.model_validate(people),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Start everything and return when all of it is ready.
+
+        Raises:
+            StackError: the folder is held by another stack, or something cannot be built or started.
+            FirebreakError: the cluster refuses the installation.
+        """
+        async with AsyncExitStack() as starting:
+            starting.enter_context(state.held(self.layout))
+            await asyncio.to_thread(state.no_leftovers, self.layout)
+            starting.callback(self._changed)
+            self._changed()
+            await self._start(starting)
+            self._exit = starting.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything, in the order that lets each finish."""
+        self._started = False
+        await self._exit.aclose()
+
+    async def _start(self, starting: AsyncExitStack) -> None:
+        binaries = await controlplane.resolve(self._on_progress) if self.options.embedded else {}
+        began = time.monotonic()
+        self.layout.make()
+        ports = reserve(self.layout.ports)
+        starting.callback(ports.guard.close)
+        await asyncio.to_thread(credentials.make, self.layout, embedded=self.options.embedded)
+        self._endpoints = self._where(ports)
+        processes = self._agent_processes()
+        await self._serve_metrics(starting, ports, processes)
+        starting.push_async_callback(self._supervisor.stop)
+        self._say("starting servers", began)
+        core = self._core(ports, binaries)
+        self._supervisor.add(core)
+        if self.options.cluster == "kubernetes":
+            await self._install(processes)
+        self._say("starting agents", began)
+        names = tuple(server.name for server in core)
+        self._supervisor.add(self._agents(ports, processes, names))
+        await self._supervisor.ready()
+        self._started = True
+        self._changed()
+        self._say("ready", began)
+
+    def _core(self, ports: Ports, binaries: Mapping[str, Path]) -> tuple[Server, ...]:
+        servers = (
+            temporal.server(self.layout, ports, self._environment),
+            nats.server(self.layout, ports, self._environment),
+        )
+        if not self.options.embedded:
+            return servers
+        durable = self.options.durable
+        return servers + kubernetes.servers(self.layout, ports, binaries, self._environment, durable=durable)
+
+    async def _serve_metrics(
+        self, starting: AsyncExitStack, ports: Ports, processes: tuple[str, ...]
+    ) -> None:
+        sources = {process: ports.metrics(position) for position, process in enumerate(processes)}
+        server = MetricsServer(ports, sources, lambda: self._supervisor.processes)
+        await server.start()
+        starting.push_async_callback(server.stop)
+
+    async def _install(self, processes: tuple[str, ...]) -> None:
+        """Give the cluster what we ship, and every agent a kubeconfig of its own."""
+        access = await self._access()
+        async with Api(access) as api:
+            await install(api)
+            if self.options.embedded:
+                await add_nodes(api)
+            await agent_kubeconfigs(api, self.layout, processes)
+
+    async def _access(self) -> Access:
+        admin = self.layout.kubeconfig("admin")
+        if self.options.context is None:
+            await self._supervisor.ready("kube-apiserver")
+            return of_administrator(self.layout)
+        return await of_context(self.options.kubeconfig, self.options.context, admin)
+
+    def _agent_processes(self) -> tuple[str, ...]:
+        together = self.options.cluster == "memory" and self.options.agents
+        return (agents.ALL,) if together else self.options.agents
+
+    def _agents(self, ports: Ports, processes: tuple[str, ...], after: tuple[str, ...]) -> list[Server]:
+        servers = []
+        for position, process in enumerate(processes):
+            told = agents.settings(
+                self.layout,
+                ports,
+                process,
+                cluster=self.options.cluster,
+                cluster_name=self.options.context or "local",
+                metrics_port=ports.metrics(position),
+                overrides=self.options.settings,
+            )
+            command = self.options.agent_command
+            servers.append(agents.server(process, told, self._environment, command=command, after=after))
+        return servers
+
+    def _where(self, ports: Ports) -> state.Endpoints:
+        receives = agents.receives_alerts(self.options.agents)
+        cluster = self.options.cluster == "kubernetes"
+        return state.Endpoints(
+            falco=f"https://{HOST}:{ports['falco']}/" if receives else None,
+            temporal=ports.address("temporal"),
+            temporal_namespace=temporal.NAMESPACE,
+            temporal_ui=f"http://{ports.address('temporal-ui')}",
+            nats=nats.url(ports),
+            kubeconfig=str(self.layout.kubeconfig("admin")) if cluster else None,
+            audit_log=str(self.layout.audit_log) if self.options.embedded else None,
+            metrics=f"http://{ports.address('supervisor')}/metrics",
+        )
+
+    def _changed(self) -> None:
+        state.write(self.layout, self.status)
+
+    def _say(self, phase: str, began: float) -> None:
+        elapsed = time.monotonic() - began
+        self._on_progress(Progress(phase=phase, elapsed=elapsed, estimate=READY_ESTIMATE))
