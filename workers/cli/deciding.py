@@ -23,7 +23,7 @@ async def _decide(options: Namespace, verb: Verb) -> Said:
     ledger = await Ledger.connect(target.temporal, target.temporal_namespace)
     found = await ledger.find(options.incident)
     what = answer(found.incident.summary, options.plan_hash, options.reason)
-    return await person.speak(target, options, verb, what)
+    return await person.speak(target, verb, what, options.person, options.name)
 
 
 def answer(summary: Summary, insisted: str | None, reason: str) -> dict[str, Any]:

@@ -31,11 +31,14 @@ def run(options: Namespace, verb: "Verb", what: dict[str, Any]) -> int:
     """Say one thing as the person that the options name, print the answer, and return the exit code."""
     import asyncio
 
-    return conclude(options, asyncio.run(speak(resolve(options), options, verb, what)))
+    target = resolve(options)
+    return conclude(options, asyncio.run(speak(target, verb, what, options.person, options.name)))
 
 
-async def speak(target: Target, options: Namespace, verb: "Verb", what: dict[str, Any]) -> "Said":
-    """Say one thing to the API server as the person that the options name.
+async def speak(
+    target: Target, verb: "Verb", what: dict[str, Any], who: str = "oncall", name: str | None = None
+) -> "Said":
+    """Say one thing to the API server in the role `who`; `name` is for clusters where nobody proves names.
 
     Raises:
         BadInput: a name was given where the API server proves names.
@@ -43,11 +46,11 @@ async def speak(target: Target, options: Namespace, verb: "Verb", what: dict[str
     from workers.cli import speaking
     from workers.cli.clusters import connected
 
-    if options.name and not target.memory:
+    if name and not target.memory:
         raise BadInput("--as is for memory clusters. Here the API server says who you are: use --person.")
-    async with connected(target.person(options.person)) as cluster:
-        actor = (options.name or options.person) if target.memory else await speaking.whoami(cluster)
-        return await speaking.say(cluster, verb, actor, options.person, what)
+    async with connected(target.person(who)) as cluster:
+        actor = (name or who) if target.memory else await speaking.whoami(cluster)
+        return await speaking.say(cluster, verb, actor, who, what)
 
 
 def conclude(options: Namespace, said: "Said") -> int:

@@ -1,0 +1,176 @@
+"""The sample application: put up, renewed between drills, and its pods found."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from importlib.resources import files
+
+import yaml
+
+from activities.ports import (
+    DEPLOYMENTS,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    PODS,
+    REPLICA_SETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    Cluster,
+    Manifest,
+)
+from signals.errors import Conflict, NotFound, StackError
+from workers.cli.patience import patiently
+
+NAMESPACE = "shop"
+KINDS = {
+    "Namespace": NAMESPACES,
+    "ServiceAccount": SERVICE_ACCOUNTS,
+    "Deployment": DEPLOYMENTS,
+    "Service": SERVICES,
+    "NetworkPolicy": NETWORK_POLICIES,
+}
+RUNNING_SECONDS = 60.0
+"""How long the pods may take to run."""
+
+
+def manifests() -> list[Manifest]:
+    """Return the objects of the application, in the order in which they are created."""
+    text = files("deploy").joinpath("drill", "app.yaml").read_text("utf-8")
+    return list(yaml.safe_load_all(text))
+
+
+async def put_up(cluster: Cluster, *, memory: bool) -> None:
+    """Create what is missing, and give every pod a successor: a drill meets pods that no incident knows.
+
+    Raises:
+        StackError: the pods do not run in time.
+    """
+    for manifest in manifests():
+        await _create(cluster, manifest)
+    old = await patiently(lambda: cluster.list(PODS, NAMESPACE))
+    for pod in old:
+        await _delete(cluster, pod)
+    if memory:
+        for deployment in await cluster.list(DEPLOYMENTS, NAMESPACE):
+            await _controlled(cluster, deployment)
+    await _running(cluster, gone={pod["metadata"]["uid"] for pod in old})
+
+
+async def victim(cluster: Cluster, app: str) -> Manifest:
+    """Return one running pod of a part of the application.
+
+    Raises:
+        StackError: none runs.
+    """
+    running = await _part(cluster, app)
+    if not running:
+        raise StackError(f"no pod of {app} runs in namespace {NAMESPACE}")
+    return running[0]
+
+
+async def others(cluster: Cluster, app: str, pod: Manifest) -> list[Manifest]:
+    """Return the other running pods of a part of the application."""
+    name = pod["metadata"]["name"]
+    return [other for other in await _part(cluster, app) if other["metadata"]["name"] != name]
+
+
+async def _part(cluster: Cluster, app: str) -> list[Manifest]:
+    pods = await patiently(lambda: cluster.list(PODS, NAMESPACE, labels=f"app={app}"))
+    return sorted(filter(_runs, pods), key=lambda pod: str(pod["metadata"]["name"]))
+
+
+async def _create(cluster: Cluster, manifest: Manifest) -> None:
+    metadata = manifest["metadata"]
+    ref = KINDS[manifest["kind"]].ref(metadata["name"], metadata.get("namespace"))
+    try:
+        await patiently(lambda: cluster.create(ref, manifest))
+    except Conflict:
+        return
+
+
+async def _delete(cluster: Cluster, pod: Manifest) -> None:
+    metadata = pod["metadata"]
+    try:
+        await patiently(lambda: cluster.delete(PODS.ref(metadata["name"], NAMESPACE, metadata["uid"])))
+    except (NotFound, Conflict):
+        return
+
+
+async def _running(cluster: Cluster, gone: set[str]) -> None:
+    wanted = sum(manifest["spec"]["replicas"] for manifest in manifests() if manifest["kind"] == "Deployment")
+    deadline = asyncio.get_running_loop().time() + RUNNING_SECONDS
+    while True:
+        pods = await patiently(lambda: cluster.list(PODS, NAMESPACE))
+        if sum(_runs(pod) for pod in pods) == len(pods) == wanted and not gone & _uids(pods):
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            phases = ", ".join(f"{pod['metadata']['name']} {_phase(pod)}" for pod in pods) or "none exists"
+            raise StackError(f"the pods of the sample application do not run: {phases}")
+        await asyncio.sleep(0.1)
+
+
+def _uids(pods: list[Manifest]) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in pods}
+
+
+def _phase(pod: Manifest) -> str:
+    return str(pod.get("status", {}).get("phase", "unknown"))
+
+
+def _runs(pod: Manifest) -> bool:
+    return _phase(pod) == "Running" and "deletionTimestamp" not in pod["metadata"]
+
+
+async def _controlled(cluster: Cluster, deployment: Manifest) -> None:
+    """Do the controllers' work on a cluster that has none: a ReplicaSet and its pods."""
+    name, template = deployment["metadata"]["name"], deployment["spec"]["template"]
+    replica_set: Manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": f"{name}-6d4c9f7b58",
+            "namespace": NAMESPACE,
+            "labels": template["metadata"]["labels"],
+            "ownerReferences": [_owner("apps/v1", "Deployment", deployment)],
+        },
+        "spec": {key: deployment["spec"][key] for key in ("replicas", "selector", "template")},
+    }
+    await _adopted(cluster, replica_set)
+    owner = await cluster.get(REPLICA_SETS.ref(replica_set["metadata"]["name"], NAMESPACE))
+    for pod in _pods(owner):
+        await cluster.create(PODS.ref(pod["metadata"]["name"], NAMESPACE), pod)
+
+
+async def _adopted(cluster: Cluster, replica_set: Manifest) -> None:
+    try:
+        await cluster.create(REPLICA_SETS.ref(replica_set["metadata"]["name"], NAMESPACE), replica_set)
+    except Conflict:
+        return
+
+
+def _pods(replica_set: Manifest) -> Iterator[Manifest]:
+    template = replica_set["spec"]["template"]
+    for number in range(replica_set["spec"]["replicas"]):
+        yield {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{replica_set['metadata']['name']}-{secrets.token_hex(3)[:5]}",
+                "namespace": NAMESPACE,
+                "labels": template["metadata"]["labels"],
+                "ownerReferences": [_owner("apps/v1", "ReplicaSet", replica_set)],
+            },
+            "spec": {"serviceAccountName": "default", **template["spec"]},
+            "status": {"phase": "Running", "podIP": f"10.20.0.{10 + number}"},
+        }
+
+
+def _owner(version: str, kind: str, owner: Manifest) -> Manifest:
+    metadata = owner["metadata"]
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+    }

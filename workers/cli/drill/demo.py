@@ -1,0 +1,85 @@
+"""The first look: an incident within a minute on any machine, then everything on a real control plane.
+
+Where the control plane must be built first, which takes minutes once, the first scenario is played on the
+memory cluster meanwhile.
+"""
+
+import asyncio
+import sys
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+
+from workers.cli.drill import run as drill
+from workers.cli.drill.board import Board
+from workers.cli.drill.building import Telling
+from workers.cli.verb import program
+from workers.stack import controlplane
+from workers.stack.modules import BINARIES
+from workers.stack.progress import unheard
+from workers.stack.state import Status
+
+
+class Demo:
+    """One run of `firebreak demo`."""
+
+    def __init__(self, options: Namespace) -> None:
+        """Decide by person or by script, as the options and the terminal say."""
+        self._options = options
+        self._live = drill.attended(options)
+        self._board = Board.of(options)
+        self._ask = drill.deciding(self._board, live=self._live)
+
+    async def run(self) -> list[drill.Outcome]:
+        """Play, and return how each scenario ended."""
+        if self._options.state is not None:
+            return await self._in(self._options.state)
+        with tempfile.TemporaryDirectory(prefix="firebreak-demo-") as folder:
+            self._options.state = Path(folder)
+            return await self._in(Path(folder))
+
+    async def _in(self, root: Path) -> list[drill.Outcome]:
+        with Telling(self._board) as heard:
+            first = await self._while_building(root, heard)
+            async with drill.own_stack(root / "kubernetes", "kubernetes", heard) as status:
+                heard.over()
+                self._options.state = root / "kubernetes"
+                self._board.say("A real Kubernetes control plane, Temporal and NATS run on this machine.")
+                rest = await self._play(status, "all")
+                await self._stay(status)
+        return first + rest
+
+    async def _while_building(self, root: Path, heard: Telling) -> list[drill.Outcome]:
+        """Build what is missing; meanwhile play one scenario where nothing needs to be built."""
+        missing = set(BINARIES) - set(await asyncio.to_thread(controlplane.look))
+        if not missing:
+            return []
+        self._board.say(
+            f"The control plane is not here yet ({', '.join(sorted(missing))}). It is fetched or built once,"
+            " which takes about 6 minutes on 2 cores and is kept. Meanwhile, a first incident on a cluster in"
+            " memory:"
+        )
+        heard.muted = True
+        building = asyncio.create_task(controlplane.resolve(heard))
+        try:
+            async with drill.own_stack(root / "memory", "memory", unheard) as status:
+                self._options.state = root / "memory"
+                outcomes = await self._play(status, "reverse-shell")
+            heard.muted = False
+            await building
+        finally:
+            building.cancel()
+        return outcomes
+
+    async def _play(self, status: Status, name: str) -> list[drill.Outcome]:
+        return await drill.perform(status, self._board, drill.chosen(name), self._ask, program(self._options))
+
+    async def _stay(self, status: Status) -> None:
+        """Leave the stack up for a person until they have seen enough."""
+        if not self._live:
+            return
+        self._board.say()
+        self._board.say(f"Temporal's UI: {status.endpoints.temporal_ui}")
+        self._board.say(f"In another terminal: {program(self._options)} incidents")
+        self._board.say("Everything stays up until you press Enter here.", "bold")
+        await asyncio.to_thread(sys.stdin.readline)

@@ -1,0 +1,203 @@
+"""Plays one scenario through a running stack, and believes nothing that it has not looked at."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from activities.ports import Cluster, Manifest
+from signals.approvals import Verb
+from signals.errors import FirebreakError
+from signals.incidents import Incident, IncidentState
+from signals.receipts import ActionState
+from workers.cli import person
+from workers.cli.drill import alerts, app, picture
+from workers.cli.drill.board import Board
+from workers.cli.drill.scenario import Scenario
+from workers.cli.ledger import Ledger
+from workers.cli.story import waits
+from workers.cli.target import Target
+from workers.cli.words import ACTIONS, STATES, TIERS
+from workers.stack.state import Status
+
+SETTLE_SECONDS = 60.0
+"""How long the response may take until it is where the scenario says."""
+LOOK_SECONDS = 0.2
+
+Ask = Callable[[str], bool]
+"""Asks a person yes or no."""
+
+
+class DrillFailed(FirebreakError):
+    """A scenario did not end as it says."""
+
+
+@dataclass
+class Player:
+    """Everything that a scenario is played with."""
+
+    target: Target
+    status: Status
+    cluster: Cluster
+    ledger: Ledger
+    board: Board
+    ask: Ask
+    program: str = "firebreak"
+    seen: set[str] = field(default_factory=set)
+
+    async def prepare(self) -> None:
+        """Put up the sample application and enrol its namespace.
+
+        Raises:
+            StackError: the pods do not run.
+            Refused: the namespace may not be enrolled.
+        """
+        with self.board.waiting("Starting the sample application: a small web shop …"):
+            await app.put_up(self.cluster, memory=self.target.memory)
+        what = {"namespace": app.NAMESPACE, "mode": "auto"}
+        said = await person.speak(self.target, Verb.ENROL, what, who="lead")
+        self.seen = {summary.id for summary in await self.ledger.summaries()}
+        self.board.say(f"A small web shop runs in namespace {app.NAMESPACE}; {said.answer.message}.")
+
+    async def play(self, scenario: Scenario) -> Incident:
+        """Play one scenario to its end; what was claimed stands on the board.
+
+        Raises:
+            DrillFailed: it never came to where it should.
+        """
+        board = self.board
+        board.title(scenario.title)
+        pod = await app.victim(self.cluster, scenario.app)
+        before = await picture.take(self.cluster, app.NAMESPACE)
+        for peer in (*scenario.closed, *scenario.kept):
+            board.claim(
+                f"before, the pod reaches {peer.address}:{peer.port}",
+                await picture.reaches(self.cluster, pod, peer),
+            )
+        await self._attack(scenario, pod)
+        incident = await self._response(scenario, pod)
+        await self._looked_at(scenario, pod, incident, before)
+        incident = await self._decision(scenario, incident)
+        if incident.summary.state is IncidentState.CLOSED:
+            await self._restored(incident, before)
+        return incident
+
+    async def _attack(self, scenario: Scenario, pod: Manifest) -> None:
+        alert = alerts.filled(scenario, pod, datetime.now(UTC))
+        code = await alerts.post(self.status, alert)
+        self.board.tell(scenario.happened, scenario.meaning, "Nothing yet.")
+        self.board.claim("the alert is accepted", 200 <= code < 300, f"HTTP {code}: stored before the answer")
+
+    async def _response(self, scenario: Scenario, pod: Manifest) -> Incident:
+        name = f"pod/{app.NAMESPACE}/{pod['metadata']['name']}"
+        with self.board.waiting("Judging, planning, writing …"):
+            incident = await self._until(lambda found: self._settled(scenario, found), name)
+        summary = incident.summary
+        self.seen.add(summary.id)
+        sure = "unknown" if summary.confidence is None else f"{summary.confidence:.2f}"
+        self.board.tell(
+            f"One incident was opened: {summary.id}",
+            f"Tier {summary.tier} ({TIERS[summary.tier]}), confidence {sure}, {summary.severity}.",
+            f"{self.program} explain {summary.id} says why.",
+        )
+        for receipt in incident.receipts:
+            open_still = "; ".join(receipt.plan.residual)
+            self.board.tell(
+                f"{receipt.plan.summary}: {ACTIONS[receipt.state]}.", f"{open_still or STATES[summary.state]}"
+            )
+        if not incident.receipts:
+            self.board.tell("Nothing was written to the cluster.", STATES[summary.state])
+        return incident
+
+    def _settled(self, scenario: Scenario, incident: Incident) -> bool:
+        busy = any(action.state is ActionState.APPLIED for action in incident.summary.actions)
+        return incident.summary.state is scenario.state and not busy
+
+    async def _until(self, wanted: Callable[[Incident], bool], pod: str, known: str = "") -> Incident:
+        """Return the incident about this pod once it is as wanted."""
+        loop = asyncio.get_running_loop()
+        deadline, last = loop.time() + SETTLE_SECONDS, "no incident was opened"
+        while loop.time() < deadline:
+            for summary in await self.ledger.summaries():
+                if (
+                    (summary.id == known)
+                    if known
+                    else (pod in summary.entities and summary.id not in self.seen)
+                ):
+                    found = await self.ledger.find(summary.id)
+                    if wanted(found.incident):
+                        return found.incident
+                    last = f"{summary.id} is {found.incident.summary.state}"
+            await asyncio.sleep(LOOK_SECONDS)
+        raise DrillFailed(f"It did not come so far within {SETTLE_SECONDS:.0f} s: {last}.")
+
+    async def _looked_at(
+        self, scenario: Scenario, pod: Manifest, incident: Incident, before: picture.Picture
+    ) -> None:
+        """Look at the cluster and the incident while the response stands."""
+        board, summary = self.board, incident.summary
+        standing = tuple(action.type for action in summary.actions if action.state.stands)
+        board.claim(f"it is tier {scenario.tier}", summary.tier == scenario.tier, f"tier {summary.tier}")
+        board.claim(
+            f"what stands is {', '.join(scenario.actions) or 'nothing'}",
+            standing == scenario.actions,
+            ", ".join(standing),
+        )
+        for peer in scenario.closed:
+            still = await picture.reaches(self.cluster, pod, peer)
+            board.claim(f"the pod cannot reach {peer.address}:{peer.port} any more", not still)
+        for peer in scenario.kept:
+            board.claim(
+                f"it still reaches {peer.address}:{peer.port}",
+                await picture.reaches(self.cluster, pod, peer),
+            )
+        await self._neighbours(scenario, pod)
+        changed = picture.differences(before, await picture.take(self.cluster, app.NAMESPACE))
+        board.claim(
+            "only what the plan names was touched" if scenario.actions else "nothing was touched",
+            bool(changed) == bool(scenario.actions) and _planned(incident, changed),
+            ", ".join(changed),
+        )
+        if scenario.planted:
+            kept = json.dumps(incident.model_dump(mode="json"))
+            board.claim("the password of the command line is nowhere", scenario.planted not in kept)
+
+    async def _neighbours(self, scenario: Scenario, pod: Manifest) -> None:
+        for peer in scenario.closed:
+            others = await app.others(self.cluster, scenario.app, pod)
+            reach = [await picture.reaches(self.cluster, other, peer) for other in others]
+            self.board.claim(
+                f"the other {scenario.app} pods still reach {peer.address}", bool(reach) and all(reach)
+            )
+
+    async def _decision(self, scenario: Scenario, incident: Incident) -> Incident:
+        """Let a person (or the script) decide, through the same command that they would type."""
+        summary = incident.summary
+        offered = next(iter(line.text for line in waits(summary, datetime.now(UTC), self.program)), "")
+        command = f"{self.program} {scenario.decision} {summary.id}"
+        self.board.tell(offered, scenario.question, command)
+        if not self.ask(scenario.question):
+            self.board.say(f"  Left as it is. Later: {command}")
+            return incident
+        what = {"incident": summary.id, "reason": scenario.reason}
+        said = await person.speak(self.target, scenario.decision, what)
+        self.board.claim(f"`{command}` is obeyed", said.answer.accepted, said.answer.message)
+        if scenario.decision is not Verb.CLOSE:
+            await self._until(lambda found: found.summary.state is IncidentState.UNDONE, "", summary.id)
+            closed = await person.speak(self.target, Verb.CLOSE, what)
+            self.board.claim("the incident is closed", closed.answer.accepted, closed.answer.message)
+        return await self._until(lambda found: found.summary.state is IncidentState.CLOSED, "", summary.id)
+
+    async def _restored(self, incident: Incident, before: picture.Picture) -> None:
+        """Compare everything with how it was, and count what is left of ours."""
+        changed = picture.differences(before, await picture.take(self.cluster, app.NAMESPACE))
+        self.board.claim("everything is byte for byte as it was", not changed, ", ".join(changed))
+        left = await picture.ours(self.cluster, incident.summary.id)
+        self.board.claim("nothing of ours is left", not left, ", ".join(left))
+
+
+def _planned(incident: Incident, changed: list[str]) -> bool:
+    """Whether every changed object is one that a plan names."""
+    writes = [write.ref for receipt in incident.receipts for write in receipt.plan.writes]
+    return {*changed} <= {f"{ref.resource}/{ref.name}" for ref in writes}

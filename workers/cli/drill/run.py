@@ -1,0 +1,158 @@
+"""Drills on a stack that runs, or on one that lives as long as the drill."""
+
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from signals.catalog import load
+from signals.errors import BadInput, FirebreakError
+from workers.cli.clusters import connected
+from workers.cli.drill import scenarios
+from workers.cli.drill.board import Board, Check
+from workers.cli.drill.player import Player
+from workers.cli.drill.scenario import Scenario
+from workers.cli.ledger import Ledger
+from workers.cli.target import Target
+from workers.cli.verb import state_dir
+from workers.stack.options import Options
+from workers.stack.progress import OnProgress
+from workers.stack.run import Stack
+from workers.stack.state import Status, read, supervisor
+
+ORDER = ("reverse_shell", "suspicious_egress", "debug_shell")
+"""The order in which all are played; others come after."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one scenario ended."""
+
+    scenario: str
+    incident: str
+    checks: tuple[Check, ...]
+    failure: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it ended as it says."""
+        return not self.failure and all(check.passed for check in self.checks)
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        checks = [vars(check) for check in self.checks]
+        return {
+            "scenario": self.scenario,
+            "incident": self.incident,
+            "passed": self.passed,
+            "failure": self.failure,
+            "checks": checks,
+        }
+
+
+def catalogue() -> Mapping[str, Scenario]:
+    """Return all scenarios by the name that people type, in the order of `all`."""
+    found = load(scenarios, Scenario)
+    names = sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return {name.replace("_", "-"): found[name] for name in names}
+
+
+def chosen(name: str) -> list[Scenario]:
+    """Return the scenarios that a name means.
+
+    Raises:
+        BadInput: there is no such scenario; the text lists those that there are.
+    """
+    known = catalogue()
+    if name == "all":
+        return list(known.values())
+    if name not in known:
+        raise BadInput(f"There is no scenario “{name}”. There are {', '.join(known)}, and all.")
+    return [known[name]]
+
+
+def attended(options: Namespace) -> bool:
+    """Whether a person sits at a terminal and decides."""
+    return bool(sys.stdin.isatty() and sys.stdout.isatty() and not options.yes and options.output == "table")
+
+
+def deciding(board: Board, *, live: bool) -> Callable[[str], bool]:
+    """Return how yes and no are come by: a person is asked, or the script says yes."""
+
+    def person(question: str) -> bool:
+        return input(f"  {question} [Y/n] ").strip().lower() in {"", "y", "yes"}
+
+    def script(question: str) -> bool:
+        board.say(f"  {question} [Y/n] y (the script says yes)")
+        return True
+
+    return person if live else script
+
+
+def target_of(status: Status) -> Target:
+    """Return the servers of one stack."""
+    return Target(
+        state=Path(status.state_dir),
+        status=status,
+        temporal=status.endpoints.temporal or "",
+        temporal_namespace=status.endpoints.temporal_namespace or "default",
+        kubeconfig=None,
+        context=None,
+    )
+
+
+@asynccontextmanager
+async def own_stack(
+    root: Path | None, cluster: Literal["kubernetes", "memory"], heard: OnProgress
+) -> AsyncIterator[Status]:
+    """Yield a stack that ends with us; in a folder that vanishes with it when none is given."""
+    if root is not None:
+        async with Stack(Options(state_dir=root, cluster=cluster), heard) as stack:
+            yield stack.status
+        return
+    with tempfile.TemporaryDirectory(prefix="firebreak-") as folder:
+        async with Stack(Options(state_dir=Path(folder), cluster=cluster), heard) as stack:
+            yield stack.status
+
+
+@asynccontextmanager
+async def running_stack(options: Namespace, heard: OnProgress) -> AsyncIterator[Status]:
+    """Yield the stack that runs in the state folder; where none does, one that ends with us."""
+    state = state_dir(options)
+    if supervisor(state) is not None:
+        yield read(state)
+        return
+    async with own_stack(None, options.cluster or "kubernetes", heard) as status:
+        yield status
+
+
+async def perform(
+    status: Status, board: Board, wanted: Sequence[Scenario], ask: Callable[[str], bool], program: str
+) -> list[Outcome]:
+    """Play scenarios one after another and return how each ended."""
+    target = target_of(status)
+    ledger = await Ledger.connect(target.temporal, target.temporal_namespace)
+    async with connected(target.administrator()) as cluster:
+        player = Player(target, status, cluster, ledger, board, ask, program)
+        await player.prepare()
+        return [await _one(player, scenario) for scenario in wanted]
+
+
+async def _one(player: Player, scenario: Scenario) -> Outcome:
+    board, incident, failure = player.board, "", ""
+    board.checks.clear()
+    try:
+        incident = (await player.play(scenario)).summary.id
+    except FirebreakError as error:
+        failure = str(error)
+        board.say(f"  ✘ {failure}", "bold red")
+    outcome = Outcome(scenario.name, incident, tuple(board.checks), failure)
+    right = sum(check.passed for check in outcome.checks)
+    verdict = "ended as it says" if outcome.passed else "DID NOT END AS IT SAYS"
+    style = "bold green" if outcome.passed else "bold red"
+    board.say(f"{scenario.title}: {verdict} ({right} of {len(outcome.checks)} checks hold)", style)
+    return outcome

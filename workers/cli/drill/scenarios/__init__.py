@@ -1,0 +1,1 @@
+"""One recorded attack per file; the folder is the list."""
