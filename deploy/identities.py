@@ -124,6 +124,8 @@ PROBE_PERMISSIONS = (
     "batch/jobs: get",
     "batch/cronjobs: get",
     "networking.k8s.io/networkpolicies: list",
+    "rbac.authorization.k8s.io/rolebindings: list",
+    "rbac.authorization.k8s.io/clusterrolebindings: list",
 )
 ACTION_PERMISSIONS = (
     "pods: get, list, patch",

@@ -18,11 +18,12 @@ from activities.ports import (
     STATEFUL_SETS,
 )
 from activities.probe import Answer, Probe
-from deploy.identities import grant
+from deploy.identities import grant, identities
 from signals.catalog import load
 from signals.entities import Entity
 from signals.errors import NotFound
 from signals.incidents import Relation
+from signals.subjects import FORENSIC_INVESTIGATOR
 from tests.activities.sample import CLUSTER, DIGEST, SECRET, SHOP, entity, owned, pod, put, shop
 
 PROBES = load(activities.probes, Probe)
@@ -64,6 +65,14 @@ async def test_a_probe_uses_exactly_the_rights_it_declares_and_none_writes(probe
     declared = {(f"{one.group}/{one.resource}".lstrip("/"), verb) for one in grants for verb in one.verbs}
     assert cluster.used(probe.name) == declared
     assert {verb for _, verb in declared} <= READS
+
+
+def test_the_investigator_is_granted_what_its_probes_declare() -> None:
+    investigator = next(one for one in identities() if one.agent == FORENSIC_INVESTIGATOR)
+    granted = {(one.group, one.resource, verb) for one in investigator.cluster for verb in one.verbs}
+    wanted = [grant(permission) for probe in PROBES.values() for permission in probe.permissions]
+    assert {(one.group, one.resource, verb) for one in wanted for verb in one.verbs} <= granted
+    assert {verb for _, _, verb in granted} <= READS
 
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
