@@ -15,22 +15,17 @@ from nats.js import api
 from nats.js.errors import NotFoundError
 
 from deploy.identities import FALCOSIDEKICK, Identity, identities, provisioner
-from signals.subjects import RUNTIME_GUARDIAN, spiffe_id, threats_stream
+from signals.subjects import RUNTIME_GUARDIAN, spiffe_id, threats_api, threats_stream
 
 MAX_PAYLOAD = 4 << 20
 """Largest message, in bytes: a full alert of 1 MiB, redacted and wrapped, has room."""
-SERVER_NAME = "localhost"
-"""DNS SAN that the embedded server's certificate holds."""
+ACK_WAIT_SECONDS = 4.0
+"""How long a message may stay unacknowledged without a sign of life before another process gets it."""
 
 _MIB = 1 << 20
 _DAY = 24 * 3600.0
 _STREAM_BYTES = {"THREATS": 1024 * _MIB, "FEED": 512 * _MIB, "DEAD": 128 * _MIB}
 _BUCKET_BYTES = 128 * _MIB
-
-
-def imported(owner: str) -> str:
-    """Return the JetStream API prefix under which a reader reaches another agent's stream."""
-    return f"firebreak.from.{owner}"
 
 
 def _consuming(stream: str, durable: str, prefix: str = "$JS.API") -> list[str]:
@@ -58,7 +53,7 @@ def _own(identity: Identity) -> list[str]:
     for bucket in identity.buckets:
         allowed += [f"$KV.{bucket}.>", f"$JS.API.DIRECT.GET.KV_{bucket}", f"$JS.API.DIRECT.GET.KV_{bucket}.>"]
     for owner in identity.reads:
-        allowed += _consuming(threats_stream(owner), identity.agent, imported(owner))
+        allowed += _consuming(threats_stream(owner), identity.agent, threats_api(owner))
     return allowed
 
 
@@ -111,7 +106,7 @@ def _account(identity: Identity) -> dict[str, Any]:
         for owner in identity.reads
         for subject, local in zip(
             _consuming(threats_stream(owner), agent),
-            _consuming(threats_stream(owner), agent, imported(owner)),
+            _consuming(threats_stream(owner), agent, threats_api(owner)),
             strict=True,
         )
     ]
@@ -212,7 +207,6 @@ async def provision(url: str, pki_dir: Path) -> None:
         client = await nats.connect(
             url,
             tls=tls(pki_dir, name),
-            tls_hostname=SERVER_NAME,
             name=name,
             inbox_prefix=f"_INBOX.{name}",
             connect_timeout=5,
@@ -239,7 +233,7 @@ async def _provision(stream_api: Any, identity: Identity) -> None:
             api.ConsumerConfig(
                 durable_name=durable,
                 ack_policy=api.AckPolicy.EXPLICIT,
-                ack_wait=30.0,
+                ack_wait=ACK_WAIT_SECONDS,
                 max_ack_pending=5000,
                 max_deliver=-1,
             ),

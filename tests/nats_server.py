@@ -1,15 +1,20 @@
 """A real nats-server with the shipped configuration and fresh certificates, for one test module."""
 
+import asyncio
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from deploy.identities import client_certificates
-from deploy.nats import render
+from deploy.nats import provision, render
+from workers.bus import Bus
+from workers.settings import Settings
 from workers.stack.pki import SERVER, Authority, Subject
 
 BINARY = Path(sys.executable).with_name("nats-server")
@@ -77,3 +82,21 @@ def serving(folder: Path) -> Iterator[NatsServer]:
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One provisioned server for all tests of a module."""
+    with serving(tmp_path_factory.mktemp("nats")) as server:
+        asyncio.run(provision(server.url, server.pki))
+        yield server
+
+
+@asynccontextmanager
+async def connected(server: NatsServer, agent: str) -> AsyncIterator[Bus]:
+    """Connect as one agent, as its process does."""
+    bus = await Bus.connect(Settings(nats_url=server.url, nats_dir=server.pki), agent)
+    try:
+        yield bus
+    finally:
+        await bus.close()

@@ -1,0 +1,248 @@
+"""NATS, as one agent: append what must last, consume what was said, and never lose either in silence.
+
+Everything durable is appended with an acknowledgement from disk. A consumed message that is being worked on is
+kept alive; one whose process dies goes to another process within `ACK_WAIT_SECONDS`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Self
+from uuid import uuid4
+
+import nats
+import nats.errors
+import structlog
+from nats.js.errors import NoStreamResponseError, NotFoundError, ServiceUnavailableError
+
+from activities.adapters.nats import NatsBucket, translated
+from activities.ports import KeyValue
+from deploy.nats import tls
+from signals.errors import SettingsInvalid, Unavailable
+from signals.subjects import dead_subject, threats_api
+from workers.delivery import Message, Pull, Stored, kept_alive
+from workers.settings import Settings
+
+REASON = "Firebreak-Reason"
+"""Header of a dead letter: why it could not be handled."""
+CONNECT_SECONDS = 30.0
+"""How long the first connection may take before the agent gives up and is restarted."""
+APPEND_SECONDS = 8.0
+"""How long an append is tried again while NATS does not answer."""
+ANSWER_SECONDS = 2.0
+"""How long one request waits for its answer."""
+
+_PULLS_PER_INBOX = 256
+"""The server remembers every pull of a foreign stream until its inbox goes; so the inbox goes now and then."""
+_REASON_LENGTH = 500
+_RETRY_SECONDS = 0.1
+_PASSING = (
+    TimeoutError,
+    NoStreamResponseError,
+    ServiceUnavailableError,
+    nats.errors.OutboundBufferLimitError,
+)
+"""What a restarting server answers, or leaves unanswered."""
+
+Callback = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
+"""Called with subject, payload and headers."""
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """JetStream's answer to an append. A duplicate was stored before, under this sequence."""
+
+    sequence: int
+    duplicate: bool
+
+
+class Bus:
+    """One agent's connection. Methods raise `Unavailable` when NATS does not answer."""
+
+    def __init__(self, agent: str) -> None:
+        """Make a bus that is not connected; use `connect`."""
+        self.agent = agent
+        self._client: Any = nats.NATS()
+        self._js: Any = self._client.jetstream(timeout=ANSWER_SECONDS)
+        self._denials: deque[tuple[float, str]] = deque(maxlen=64)
+
+    @classmethod
+    async def connect(cls, settings: Settings, agent: str) -> Self:
+        """Connect as one agent; from then on a lost connection comes back by itself.
+
+        Raises:
+            SettingsInvalid: there is no certificate for this agent.
+            Unavailable: NATS did not let us in within `CONNECT_SECONDS`.
+        """
+        if settings.nats_dir is None:
+            raise SettingsInvalid("FIREBREAK_NATS_DIR must name the folder of certificates")
+        bus = cls(agent)
+        try:
+            context = tls(settings.nats_dir, agent)
+        except OSError as error:
+            raise SettingsInvalid(f"FIREBREAK_NATS_DIR: {settings.nats_dir}: {error}") from error
+        with translated(f"connecting to {settings.nats_url} as {agent}"):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await bus._client.connect(
+                    settings.nats_url,
+                    tls=context,
+                    name=agent,
+                    inbox_prefix=f"_INBOX.{agent}",
+                    error_cb=bus._on_error,
+                    disconnected_cb=bus._on_disconnect,
+                    reconnected_cb=bus._on_reconnect,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.25,
+                    connect_timeout=3,
+                )
+        return bus
+
+    async def append(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        msg_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
+        """Store one message durably and return its sequence; see `store`."""
+        return (await self.store(subject, payload, msg_id=msg_id, headers=headers)).sequence
+
+    async def store(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        msg_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Accepted:
+        """Store one message durably; the same `msg_id` twice within ten minutes is stored once.
+
+        Tried again for `APPEND_SECONDS` while NATS restarts, so an answer that was lost looks like a duplicate.
+
+        Raises:
+            Unavailable: it may or may not be stored. The text says so if a permission was missing.
+            BadInput: it is too large.
+        """
+        given = {**(headers or {}), "Nats-Msg-Id": msg_id or uuid4().hex}
+        started = monotonic()
+        while True:
+            try:
+                with translated(f"appending to {subject}"):
+                    answer = await self._js.publish(subject, payload, headers=given)
+                return Accepted(sequence=int(answer.seq), duplicate=bool(answer.duplicate))
+            except Unavailable as error:
+                denied = self._denied(subject, started)
+                if denied:
+                    raise Unavailable(f"appending to {subject}: {denied}") from error
+                if monotonic() - started > APPEND_SECONDS or not isinstance(error.__cause__, _PASSING):
+                    raise
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def bury(
+        self, source: str, payload: bytes, reason: str, headers: Mapping[str, str] | None = None
+    ) -> int:
+        """Store what cannot be handled as a dead letter, with the reason in a header."""
+        text = " ".join(reason.split())[:_REASON_LENGTH].encode("ascii", "backslashreplace").decode()
+        return await self.append(
+            dead_subject(self.agent, source), payload, headers={**(headers or {}), REASON: text}
+        )
+
+    def kv(self, bucket: str) -> KeyValue:
+        """Return one of our own buckets."""
+        return NatsBucket(self._js, self._client, bucket)
+
+    async def subscribe(self, subject: str, queue: str, callback: Callback) -> None:
+        """Call back for every message that is published and not stored; replicas share a queue group."""
+
+        async def deliver(raw: Any) -> None:
+            await callback(raw.subject, raw.data, raw.headers or {})
+
+        with translated(f"subscribing to {subject}"):
+            await self._client.subscribe(subject, queue=queue, cb=deliver)
+
+    async def consume(
+        self,
+        stream: str,
+        durable: str,
+        *,
+        owner: str | None = None,
+        batch: int = 100,
+        wait_seconds: float = 1.0,
+    ) -> AsyncGenerator[list[Message], None]:
+        """Yield messages as they come, at most `batch` at once, and an empty list after `wait_seconds` of none.
+
+        `owner` is the agent whose stream it is, if it is not ours. What the caller has not settled when it
+        asks for more comes again after `ACK_WAIT_SECONDS`. Goes on when NATS restarts.
+
+        Raises:
+            Unavailable: the connection is closed for good.
+        """
+        prefix = threats_api(owner) if owner else "$JS.API"
+        subject = f"{prefix}.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        while True:
+            pull = Pull(self._client, subject, batch, wait_seconds)
+            await pull.open()
+            try:
+                for _ in range(_PULLS_PER_INBOX):
+                    await pull.ask()
+                    async for messages in pull.answers():
+                        async with kept_alive(messages):
+                            yield messages
+            finally:
+                await pull.close()
+
+    async def last(self, stream: str) -> Stored | None:
+        """Return the last message of one of our own streams, or None where there is none."""
+        async for stored in self.newest(stream):
+            return stored
+        return None
+
+    async def newest(self, stream: str) -> AsyncGenerator[Stored, None]:
+        """Yield the messages of one of our own streams, the newest first."""
+        sequence: int | None = None
+        while sequence is None or sequence > 0:
+            with translated(f"reading {stream}"):
+                try:
+                    raw = await self._js.get_msg(stream, seq=sequence, subject=None if sequence else ">")
+                except NotFoundError:
+                    return
+            yield Stored(
+                subject=raw.subject,
+                data=raw.data or b"",
+                headers=raw.headers or {},
+                sequence=raw.seq,
+                accepted_at=raw.time,
+            )
+            sequence = int(raw.seq) - 1
+
+    async def close(self) -> None:
+        """Send what is still to be sent, and disconnect."""
+        if self._client.is_connected:
+            with suppress(nats.errors.Error, TimeoutError):
+                await self._client.flush(timeout=2)
+        await self._client.close()
+
+    def _denied(self, subject: str, since: float) -> str:
+        """Return what the server said if it denied publishing on this subject since then."""
+        lowered = f'"{subject.lower()}"'
+        return next((text for at, text in self._denials if at >= since and lowered in text), "")
+
+    async def _on_error(self, error: Exception) -> None:
+        text = str(error)
+        if "permissions violation" in text:
+            self._denials.append((monotonic(), text))
+            log.error("nats denied it", agent=self.agent, error=text)
+        else:
+            log.warning("nats error", agent=self.agent, error=text or type(error).__name__)
+
+    async def _on_disconnect(self) -> None:
+        if not self._client.is_closed:
+            log.warning("nats disconnected", agent=self.agent)
+
+    async def _on_reconnect(self) -> None:
+        log.info("nats reconnected", agent=self.agent)
