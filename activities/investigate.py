@@ -27,15 +27,16 @@ class Investigating:
 
     def __init__(self, cluster: Cluster, probes: Mapping[str, Probe]) -> None:
         """Take the API server as the investigator's own ServiceAccount, and the probes by name."""
+        # Loads networkx: not for workflows, which import this module for the method's name alone.
+        from activities.graph.evidence import fold
+
         self._cluster = cluster
         self._probes = probes
+        self._fold = fold
 
     @activity.defn
     async def collect_evidence(self, request: InvestigationRequest) -> Investigation:
         """Return what can be seen around the subjects. A probe that fails is a line in `missing`."""
-        # Loads networkx; workflows import this module for the method's name alone.
-        from activities.graph.evidence import fold
-
         if request.cluster != self._cluster.ref:
             return Investigation(missing=(f"nothing was asked: {request.cluster} is not our cluster",))
         subjects = request.subjects[:MOST_SUBJECTS]
@@ -53,7 +54,7 @@ class Investigating:
         finally:
             await sight.close()
         said = [_answer(*question, answer) for question, answer in zip(questions, answers, strict=True)]
-        return fold(subjects, [*said, _unasked(request, self._probes.values())])
+        return self._fold(subjects, [*said, _unasked(request, self._probes.values())])
 
 
 class Sight:
