@@ -1,0 +1,154 @@
+"""Requests to one API server, and its answers in our own words: JSON, or one of our errors."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+
+from activities.ports import Change, Manifest
+from signals.errors import BadInput, Conflict, FirebreakError, NotFound, Refused, Unavailable
+from signals.plans import ObjectRef
+
+PATIENCE_SECONDS = 15.0
+"""How long a read goes on trying while a server restarts."""
+CALL_SECONDS = 10.0
+WATCH_SECONDS = 290
+"""The server ends a watch after this; silence for longer is a dead connection."""
+
+T = TypeVar("T")
+Query = list[tuple[str, str]]
+BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
+"""What a connection can do instead of answering; ValueError is half an answer."""
+
+
+class Expired(FirebreakError):
+    """The server no longer knows the resource version that a watch wants to go on from (410)."""
+
+
+class Http:
+    """One connection pool and one identity's credentials."""
+
+    def __init__(self, api: ApiClient) -> None:
+        """Speak through the official client."""
+        self._api = api
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()
+
+    async def call(
+        self, method: str, path: str, query: Query, body: Any = None, seconds: float = CALL_SECONDS
+    ) -> Manifest:
+        """Return the answer to one request.
+
+        Raises:
+            Unavailable, NotFound, Conflict, Refused, BadInput: what the server said, or that it did not.
+        """
+        response = await self._send(method, path, query, body, aiohttp.ClientTimeout(total=seconds))
+        try:
+            answer: Manifest = json.loads(await response.read())
+        except BROKEN as error:
+            raise Unavailable(f"the answer to {method} {path} broke off: {error!r}") from error
+        return answer
+
+    async def stream(self, path: str, version: str) -> AsyncGenerator[Change, None]:
+        """Yield the changes since a version, bookmarks included, until the server ends the watch.
+
+        Raises:
+            Expired: the server does not know this version any more.
+            Unavailable: the connection broke.
+        """
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", version),
+            ("timeoutSeconds", str(WATCH_SECONDS)),
+        ]
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CALL_SECONDS, sock_read=WATCH_SECONDS + 30)
+        response = await self._send("GET", path, query, None, limits)
+        try:
+            async for line in response.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise translated(event["object"].get("code", 500), {}, event["object"], f"watch {path}")
+                yield Change(event["type"], event["object"])
+        except BROKEN as error:
+            raise Unavailable(f"the watch of {path} broke off: {error!r}") from error
+        finally:
+            response.close()
+
+    async def _send(
+        self, method: str, path: str, query: Query, body: Any, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        kind = "application/json-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": kind}
+        try:
+            request = await self._api.param_serialize(
+                method, path, None, query, headers, body, auth_settings=["BearerToken"]
+            )
+            answer = await self._api.call_api(*request, _request_timeout=limits)
+            response: aiohttp.ClientResponse = answer.response
+            if response.status < 300:
+                return response
+            text = await response.text()
+        except BROKEN as error:
+            raise Unavailable(f"{method} {path}: the API server did not answer: {error!r}") from error
+        raise translated(response.status, response.headers, _status(text), f"{method} {path}")
+
+
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Return what a read returns, trying again for a while if the server does not answer.
+
+    Raises:
+        Unavailable: it did not for `PATIENCE_SECONDS`.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+    pause = 0.05
+    while True:
+        try:
+            return await read()
+        except Unavailable as error:
+            wait = max(error.retry_after or 0.0, random.uniform(pause / 2, pause))  # noqa: S311 - no secret
+            if time.monotonic() + wait > end:
+                raise
+        await asyncio.sleep(wait)
+        pause = min(pause * 2, 1.0)
+
+
+def path_of(ref: ObjectRef) -> str:
+    """Return the URL path of one object; of its kind where the name is empty."""
+    root = f"/apis/{ref.group}/{ref.version}" if ref.group else f"/api/{ref.version}"
+    inside = f"/namespaces/{quote(ref.namespace, safe='')}" if ref.namespace else ""
+    name = f"/{quote(ref.name, safe='')}" if ref.name else ""
+    return f"{root}{inside}/{ref.resource}{name}"
+
+
+def _status(text: str) -> Manifest:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return {"message": text.strip()[:300]}
+    return body if isinstance(body, dict) else {"message": text[:300]}
+
+
+def translated(code: int, headers: Mapping[str, str], status: Manifest, what: str) -> FirebreakError:
+    """Translate one answer of the API server."""
+    message = str(status.get("message") or f"{what}: HTTP {code}")
+    if code == 410:
+        return Expired(message)
+    if code == 429 or code >= 500:
+        after = headers.get("Retry-After", "")
+        return Unavailable(message, float(after) if after.isdigit() else None)
+    if code == 404:
+        return NotFound(message)
+    if code in (401, 403) or "denied request" in message or "denied the request" in message:
+        return Refused(message)
+    if code == 409 or (code == 422 and not status.get("details")):
+        return Conflict(message)
+    return BadInput(message)
