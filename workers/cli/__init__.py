@@ -3,6 +3,7 @@
 A verb is a file in `verbs/`. This module finds them, parses, and holds the one error path and exit codes.
 """
 
+import logging
 import sys
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 130 interrupted
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. `argv` defaults to the process's own arguments."""
+    logging.getLogger().addHandler(logging.NullHandler())  # libraries' logs are not for the person's terminal
     known = {name.replace("_", "-"): verb for name, verb in load(verbs, Verb).items()}
     try:
         options = _parser(known).parse_args(argv)

@@ -44,11 +44,11 @@ async def speak(
         BadInput: a name was given where the API server proves names.
     """
     from workers.cli import speaking
-    from workers.cli.clusters import connected
+    from workers.cli.clusters import ANY, connected
 
     if name and not target.memory:
         raise BadInput("--as is for memory clusters. Here the API server says who you are: use --person.")
-    async with connected(target.person(who)) as cluster:
+    async with connected(target.person(who), ANY) as cluster:
         actor = (name or who) if target.memory else await speaking.whoami(cluster)
         return await speaking.say(cluster, verb, actor, who, what)
 

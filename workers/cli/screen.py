@@ -60,7 +60,7 @@ class Screen:
 
     def say(self, text: str = "", style: str = "", indent: int = 0) -> None:
         """Print one line; long ones wrap under their own beginning."""
-        self.console.print(self.line(Line(text, style, indent)))
+        self.console.print(self.line(Line(text, style, indent)) if text else "")
 
     def line(self, line: Line) -> Padding:
         """Return one line as rich shows it."""

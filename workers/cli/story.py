@@ -11,7 +11,7 @@ from signals.incidents import ActionSummary, Incident, IncidentState, Moment, Su
 from signals.receipts import ActionState, Receipt, Result
 from signals.threats import ThreatEvent
 from workers.cli.screen import Line, Section
-from workers.cli.words import ACTIONS, COLOURS, MODES, STATES, TIERS, clock, count, relative
+from workers.cli.words import ACTIONS, COLOURS, EXPIRIES, STATES, TIERS, clock, count, relative
 
 EVIDENCE_LINES = 5
 """How many observations of one suspicion are shown; `-o json` holds all."""
@@ -26,7 +26,7 @@ def headline(summary: Summary, now: datetime) -> tuple[Line, ...]:
         Line(f"{summary.id}", "bold", 0),
         Line(
             f"opened {clock(summary.opened_at, now)}, {relative(summary.opened_at, now)} · {tier}"
-            f" · confidence {confidence} · {MODES[summary.mode]}",
+            f" · confidence {confidence} · mode {summary.mode}",
             "dim",
             0,
         ),
@@ -35,14 +35,14 @@ def headline(summary: Summary, now: datetime) -> tuple[Line, ...]:
 
 
 def tell(incident: Incident, now: datetime, program: str = "firebreak") -> tuple[Section, ...]:
-    """Return the whole story of one incident. Commands in it are ready to be typed."""
+    """Return the whole story of one incident. Its end, what a terminal still shows, is what to type now."""
     return (
         Section("What happened", tuple(_happened(incident, now))),
         Section("What it touches", tuple(_touches(incident))),
         Section("What was done", tuple(_done(incident, now))),
         Section("What stays open", tuple(_open(incident))),
-        Section("What waits for you", tuple(waits(incident.summary, now, program, incident))),
         Section("Timeline", tuple(_moment(moment, now) for moment in incident.timeline)),
+        Section("What waits for you", tuple(waits(incident.summary, now, program))),
     )
 
 
@@ -56,9 +56,7 @@ def brief(summary: Summary, now: datetime, program: str = "firebreak") -> tuple[
     )
 
 
-def waits(
-    summary: Summary, now: datetime, program: str = "firebreak", incident: Incident | None = None
-) -> Iterator[Line]:
+def waits(summary: Summary, now: datetime, program: str = "firebreak") -> Iterator[Line]:
     """Yield what a person can or must do now, each with the exact command."""
     if summary.waiting_for is not None:
         yield from _asked(summary.id, summary.waiting_for, now, program)
@@ -160,7 +158,7 @@ def _receipt(receipt: Receipt, now: datetime) -> Iterator[Line]:
     yield Line(f"{receipt.plan.summary}: {ACTIONS[receipt.state]}{reason}", _colour(receipt.state))
     if receipt.state.stands and receipt.expires_at:
         until = f"until {clock(receipt.expires_at, now)} ({relative(receipt.expires_at, now)})"
-        yield Line(f"{until}, then {receipt.on_expiry}", "dim", 4)
+        yield Line(f"{until}, then {EXPIRIES[receipt.on_expiry]}", "dim", 4)
     if receipt.approved_by:
         yield Line(f"approved by {receipt.approved_by}", "dim", 4)
     yield from (Line(str(write), "dim", 4) for write in receipt.plan.writes)

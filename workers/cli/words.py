@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from signals.decisions import OnExpiry
 from signals.incidents import IncidentState
 from signals.receipts import ActionState
-from signals.threats import Mode
 
 TIERS = {1: "observe", 2: "restrict", 3: "isolate", 4: "escalate"}
 
@@ -32,10 +32,10 @@ ACTIONS = {
     ActionState.REVERTED: "put back as it was",
 }
 
-MODES = {
-    Mode.SHADOW: "shadow: nothing is written, what would be done is reported",
-    Mode.APPROVE: "approve: every write asks a person first",
-    Mode.AUTO: "auto: reversible containment is written at once",
+EXPIRIES = {
+    OnExpiry.RELEASE: "it is put back by itself",
+    OnExpiry.EXTEND: "it is extended while the pod lives",
+    OnExpiry.ASK: "a person is asked",
 }
 
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}

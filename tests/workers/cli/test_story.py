@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from signals.decisions import OnExpiry, Tier
 from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState
+from signals.threats import Severity
 from tests.workers.cli import sample
-from workers.cli import rows, story
+from workers.cli import rows, story, words
 from workers.cli.screen import Screen
 from workers.cli.words import relative, span
 
@@ -121,3 +123,11 @@ def test_spans_are_told_in_their_largest_sensible_unit(seconds: int, text: str) 
 def test_the_future_and_the_past_read_differently() -> None:
     assert relative(sample.NOW + timedelta(minutes=15), sample.NOW) == "in 15 min"
     assert relative(sample.NOW - timedelta(minutes=4), sample.NOW) == "4 min ago"
+
+
+def test_every_value_of_the_closed_lists_has_words() -> None:
+    assert set(words.STATES) == set(IncidentState)
+    assert set(words.ACTIONS) == set(ActionState)
+    assert set(words.EXPIRIES) == set(OnExpiry)
+    assert set(words.COLOURS) == {severity.value for severity in Severity}
+    assert set(words.TIERS) == {tier.value for tier in Tier}
