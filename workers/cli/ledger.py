@@ -13,12 +13,14 @@ from signals.entities import ClusterRef
 from signals.errors import FirebreakError, NotFound, Unavailable
 from signals.incidents import Incident, IncidentState, Summary
 from signals.subjects import INCIDENT_WORKFLOW, MEMO
-from workers.cli.patience import patiently
+from workers.cli.patience import SECONDS, patiently
 
 T = TypeVar("T")
 
 ANSWER = timedelta(seconds=5)
 """How long one call may take."""
+WORKER_SECONDS = SECONDS
+"""How long a worker that restarts is waited for."""
 ASLEEP = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED,
           RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.RESOURCE_EXHAUSTED}  # fmt: skip
 """What a server or worker says that is restarting or busy."""
@@ -40,7 +42,7 @@ class Ledger:
         self._client = client
 
     @classmethod
-    async def connect(cls, address: str, namespace: str) -> "Ledger":
+    async def connect(cls, address: str, namespace: str, seconds: float = SECONDS) -> "Ledger":
         """Connect, waiting for a Temporal that restarts.
 
         Raises:
@@ -55,7 +57,7 @@ class Ledger:
             except RuntimeError as error:
                 raise Unavailable(f"Temporal does not answer at {address}.") from error
 
-        return cls(await patiently(attempt))
+        return cls(await patiently(attempt, seconds))
 
     async def summaries(self, namespace: str = "") -> tuple[Summary, ...]:
         """Return open and closed incidents, newest first; of one Kubernetes namespace when it is named."""
@@ -77,7 +79,7 @@ class Ledger:
             NotFound: there is no such incident.
         """
         try:
-            return Found(await patiently(lambda: self.ask(incident)))
+            return Found(await patiently(lambda: self.ask(incident), WORKER_SECONDS))
         except Unavailable:
             return Found(await self._remembered(incident), whole=False)
 
