@@ -1,6 +1,7 @@
 """What all commands by people share: who speaks, and how the answer is told."""
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from signals.errors import BadInput, Refused
@@ -50,7 +51,8 @@ async def speak(
         raise BadInput("--as is for memory clusters. Here the API server says who you are: use --person.")
     async with connected(target.person(who), ANY) as cluster:
         actor = (name or who) if target.memory else await speaking.whoami(cluster)
-        return await speaking.say(cluster, verb, actor, who, what)
+        said = await speaking.say(cluster, verb, actor, who, what)
+        return replace(said, authenticated=not target.memory)
 
 
 def conclude(options: Namespace, said: "Said") -> int:
@@ -63,9 +65,15 @@ def conclude(options: Namespace, said: "Said") -> int:
     from workers.cli.screen import Screen
 
     answer = said.answer
-    document = {"command": said.name, "actor": said.actor, **answer.model_dump(mode="json")}
+    document = {
+        "command": said.name,
+        "actor": said.actor,
+        "authenticated": said.authenticated,
+        **answer.model_dump(mode="json"),
+    }
+    unproved = "" if said.authenticated else f" (unauthenticated: nobody proved that this is {said.actor})"
     if answer.accepted or options.output != "table":
-        emit(options, document, lambda: Screen().say(answer.message))
+        emit(options, document, lambda: Screen().say(f"{answer.message}{unproved}"))
     if not answer.accepted:
         raise Refused(answer.message or "Refused, without a reason.")
     return 0

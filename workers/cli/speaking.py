@@ -25,6 +25,8 @@ class Said:
     name: str
     actor: str
     answer: Answer
+    authenticated: bool = True
+    """False on a memory cluster, where nobody proves who speaks."""
 
 
 async def whoami(cluster: Cluster) -> str:
