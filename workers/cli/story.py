@@ -80,7 +80,7 @@ def waits(summary: Summary, now: datetime, program: str = "firebreak") -> Iterat
 def _asked(incident: str, asked: WaitingFor, now: datetime, program: str) -> Iterator[Line]:
     roles = " or ".join(asked.roles) or "anybody"
     yield Line(
-        f"Decide on: {asked.kind}. As {roles}, until {clock(asked.deadline, now)}"
+        f"You are asked: {asked.kind}. As {roles}, until {clock(asked.deadline, now)}"
         f" ({relative(asked.deadline, now)}). Silence means no.",
         "bold yellow",
     )
