@@ -1,0 +1,233 @@
+"""Writes the reference from the code itself, so that it cannot say anything else; `--check` only compares."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import activities.actions
+import activities.notifiers
+import activities.policies
+import activities.probes
+import signals.detectors.runtime
+import workers.cli.verbs
+from activities.action import Action
+from activities.judgement import Judgement
+from activities.metrics import DESCRIPTIONS, Stage
+from activities.notifier import Notifier
+from activities.probe import Probe
+from docs.rendering import documented, fields, page, permissions, table
+from signals.approvals import Verb as Spoken
+from signals.catalog import load
+from signals.decisions import Inverse, OnExpiry, Tier
+from signals.detector import Detector
+from signals.incidents import IncidentState, Relation
+from signals.pages import PageKind
+from signals.policy import Breaker, Policy, Protected, Rule, Thresholds, Tier4
+from signals.receipts import ActionState, Result
+from signals.threats import Mode, Severity
+from workers.cli import EPILOG
+from workers.cli.verb import Verb
+from workers.settings import PREFIX, Settings
+
+REFERENCE = Path(__file__).parent / "reference"
+NESTED = (Thresholds, Rule, Protected, Breaker)
+CLOSED: Mapping[type[Enum], str] = MappingProxyType(
+    {
+        IncidentState: "State of an incident",
+        ActionState: "State of an action",
+        Tier: "Tier",
+        Mode: "Mode of a namespace",
+        Severity: "Severity",
+        Spoken: "What a person can say",
+        OnExpiry: "What happens when an action's time is up",
+        Inverse: "How well an action can be undone",
+        Result: "Result of one verification",
+        PageKind: "Kind of page",
+        Relation: "Relation in the evidence graph",
+        Tier4: "What Tier 4 does with a reversible hold",
+    }
+)
+
+
+def settings() -> str:
+    """Return the page of settings."""
+    rows = ((f"`{PREFIX}{name.upper()}`", default, told) for name, default, told in fields(Settings))
+    intro = (
+        "Agents read these variables of their environment once, when they start. An unknown one is an error."
+    )
+    return page("Settings", intro, table(("Variable", "Default", "Meaning"), rows))
+
+
+def policy() -> str:
+    """Return the page of the policy file."""
+    parts = [table(("Field", "Default", "Meaning"), ((f"`{n}`", d, t) for n, d, t in fields(Policy)))]
+    for model in NESTED:
+        rows = ((f"`{name}`", default, told) for name, default, told in fields(model))
+        parts += [f"## {model.__name__}", str(model.__doc__), table(("Field", "Default", "Meaning"), rows)]
+    intro = (
+        "`policy.yaml` is what people decide beforehand. Every field has a default, an unknown field is an error, "
+        "and the file's digest stands in every decision and plan. Editors can check it against "
+        "[the JSON Schema](policy.schema.json)."
+    )
+    return page("Policy", intro, *parts)
+
+
+def schema() -> str:
+    """Return the JSON Schema of the policy file, with the meaning of each field."""
+    made: dict[str, Any] = Policy.model_json_schema()
+    for model in (Policy, *NESTED):
+        part = made if model is Policy else made["$defs"][model.__name__]
+        for name, told in documented(model).items():
+            part["properties"][name].setdefault("description", told)
+    return json.dumps(made, indent=2) + "\n"
+
+
+def probes() -> str:
+    """Return the page of probes."""
+    rows = (
+        (f"`{probe.name}`", probe.question, ", ".join(probe.about), permissions(probe.permissions))
+        for probe in load(activities.probes, Probe).values()
+    )
+    intro = "An investigation asks these questions, all at once, and can change nothing."
+    return page("Probes", intro, table(("Probe", "Question", "About", "Rights"), rows))
+
+
+def detectors() -> str:
+    """Return the page of detectors."""
+    rows = (
+        (
+            f"`{one.name}`",
+            "<br>".join(f"`{rule}`" for rule in one.rules),
+            one.technique or "",
+            one.severity.value,
+            "unknown" if one.confidence is None else one.confidence,
+            one.because,
+        )
+        for one in load(signals.detectors.runtime, Detector).values()
+    )
+    heads = ("Detector", "Raised by", "Technique", "Severity", "Confidence", "Because")
+    intro = "Each alert raises exactly one of these suspicions. `*` stands for all names that begin so."
+    return page("Detectors", intro, table(heads, rows))
+
+
+def actions() -> str:
+    """Return the page of actions."""
+    rows = (
+        (
+            f"`{action.name}`",
+            action.summary,
+            int(action.tier),
+            action.inverse.value,
+            action.on_expiry.value,
+            permissions(action.permissions),
+        )
+        for action in load(activities.actions, Action).values()
+    )
+    heads = ("Action", "What it does", "From tier", "Undo", "On expiry", "Rights")
+    return page("Actions", "Every change that Firebreak makes to a cluster.", table(heads, rows))
+
+
+def judgements() -> str:
+    """Return the page of judgements."""
+    found = sorted(load(activities.policies, Judgement).values(), key=lambda one: one.order)
+    rows = ((one.order, f"`{one.name}`", one.question) for one in found)
+    intro = (
+        "A decision is made by these, one after another. `firebreak explain` shows what each of them said."
+    )
+    return page("Judgements", intro, table(("Order", "Judgement", "Question"), rows))
+
+
+def notifiers() -> str:
+    """Return the page of notifiers."""
+    rows = (
+        (
+            f"`{one.name}`",
+            one.reaches,
+            ", ".join(f"`{PREFIX}{need.upper()}`" for need in one.needs) or "nothing",
+        )
+        for one in load(activities.notifiers, Notifier).values()
+    )
+    intro = "A notifier is on when every setting that it needs is given."
+    return page("Notifiers", intro, table(("Notifier", "Reaches", "Needs"), rows))
+
+
+def states() -> str:
+    """Return the page of closed lists."""
+    parts: list[str] = []
+    for kind, title in CLOSED.items():
+        told = documented(kind)
+        meanings = (
+            (f"`{one.value}`", told.get(one.name) or one.name.replace("_", " ").lower()) for one in kind
+        )
+        parts += [f"## {title}", str(kind.__doc__), table(("Value", "Meaning"), meanings)]
+    intro = "These lists are closed and stable: `-o json`, search attributes and metrics say nothing else."
+    return page("Closed lists", intro, *parts)
+
+
+def metrics() -> str:
+    """Return the page of metrics."""
+    told = documented(Stage)
+    stages = ((f"`{one.value}`", told.get(one.name) or one.name.replace("_", " ").lower()) for one in Stage)
+    intro = "Each agent serves these on the loopback at `FIREBREAK_METRICS_PORT`; counters end in `_total`."
+    names = table(("Metric", "Meaning"), ((f"`{name}`", text) for name, text in DESCRIPTIONS.items()))
+    return page("Metrics", intro, names, "## Stages", table(("Stage", "From → to"), stages))
+
+
+def commands() -> str:
+    """Return the page of the command line."""
+    parts = ["```text\n" + EPILOG.strip() + "\n```"]
+    for name, verb in sorted(load(workers.cli.verbs, Verb).items()):
+        parser = ArgumentParser(add_help=False)
+        verb.arguments(parser)
+        rows = [
+            (f"`{', '.join(one.option_strings) or one.metavar or one.dest}`", one.help or "")
+            for one in parser._actions
+        ]
+        parts += [f"## firebreak {name.replace('_', '-')}", f"{verb.help[0].upper()}{verb.help[1:]}."]
+        parts += [table(("Argument", "Meaning"), rows)] if rows else []
+    intro = (
+        "`kubectl firebreak VERB` is the same. Every command takes `--state DIR` and `-o table|json|yaml`."
+    )
+    return page("Commands", intro, *parts)
+
+
+PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
+    {
+        "actions.md": actions,
+        "commands.md": commands,
+        "detectors.md": detectors,
+        "judgements.md": judgements,
+        "metrics.md": metrics,
+        "notifiers.md": notifiers,
+        "policy.md": policy,
+        "policy.schema.json": schema,
+        "probes.md": probes,
+        "settings.md": settings,
+        "states.md": states,
+    }
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write all pages, or with `--check` name those that differ; return the exit code."""
+    check = list(arguments) == ["--check"]
+    differing = [name for name, made in PAGES.items() if _text(REFERENCE / name) != made()]
+    for name in differing:
+        if check:
+            sys.stderr.write(f"docs/reference/{name} is not what the code says: run `make fix`\n")
+        else:
+            (REFERENCE / name).write_text(PAGES[name]())
+    return 1 if check and differing else 0
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

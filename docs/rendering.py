@@ -1,0 +1,62 @@
+"""How code becomes Markdown: members with the text below them, and tables."""
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+from pydantic import BaseModel
+
+NOTICE = "<!-- Written by docs/generate.py from the code. Do not edit: `make fix` writes it again. -->"
+
+
+def documented(cls: type) -> dict[str, str]:
+    """Return the text that stands below each member of a class, on one line."""
+    told: dict[str, str] = {}
+    name = ""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    for statement in next(node for node in tree.body if isinstance(node, ast.ClassDef)).body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=found)) | ast.Assign(targets=[ast.Name(id=found)]):
+                name = found
+            case ast.Expr(value=ast.Constant(value=str(text))) if name:
+                told[name] = " ".join(text.split())
+                name = ""
+            case _:
+                name = ""
+    return {name: text.replace("<", "&lt;") for name, text in told.items()}
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page(title: str, intro: str, *parts: str) -> str:
+    """Return one page."""
+    return "\n\n".join((f"# {title}", NOTICE, intro, *parts)) + "\n"
+
+
+def value(given: object) -> str:
+    """Return a default as a person would write it."""
+    if given is None or given in ("", (), {}):
+        return "none"
+    if isinstance(given, tuple):
+        return ", ".join(f"`{one}`" for one in given)
+    return f"`{json.dumps(given.value if isinstance(given, Enum) else given)}`".replace('"', "")
+
+
+def fields(model: type[BaseModel]) -> Iterable[tuple[str, object, str]]:
+    """Return name, default and meaning of each field."""
+    told = documented(model)
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        yield name, "see below" if isinstance(default, BaseModel) else value(default), told.get(name, "")
+
+
+def permissions(rights: Iterable[str]) -> str:
+    """Return rights as one cell."""
+    return "<br>".join(f"`{right}`" for right in rights)
