@@ -13,7 +13,8 @@ from workers.stack.process import Server
 
 ALL = "agents"
 """Name of the one process that runs all agents on the memory cluster."""
-COMMAND = (sys.executable, "-m", "workers")
+COMMAND = (sys.executable, "-P", "-m", "workers")
+"""What runs an agent. `-P`: not the `workers` of the folder in which somebody happens to stand."""
 RANK = 6
 
 
@@ -23,19 +24,17 @@ def settings(
     process: str,
     *,
     cluster: Literal["kubernetes", "memory"],
-    cluster_name: str,
     metrics_port: int,
-    overrides: Mapping[str, Any],
+    given: Mapping[str, Any],
 ) -> Settings:
-    """Return what one process is told.
+    """Return what one process is told; `given` is what this module does not know, or knows otherwise.
 
     Raises:
-        ValidationError: an override cannot work.
+        ValidationError: what is given cannot work.
     """
     return Settings.model_validate(
         {
             "cluster": cluster,
-            "cluster_name": cluster_name,
             "kubeconfig": layout.kubeconfig(process) if cluster == "kubernetes" else None,
             "temporal_address": ports.address("temporal"),
             "temporal_namespace": temporal.NAMESPACE,
@@ -43,17 +42,23 @@ def settings(
             "nats_url": nats.url(ports),
             "nats_dir": layout.nats,
             "keys_dir": layout.keys,
-            "falco_port": ports["falco"],
-            "falco_tokens_file": layout.falco / "tokens.json",
-            "falco_cert_file": layout.falco / "server.crt",
-            "falco_key_file": layout.falco / "server.key",
+            **(_receiver(layout, ports) if receives_alerts((process,)) else {}),
             "pages_file": layout.pages,
             "trace_file": layout.traces,
             "ready_file": layout.ready / process,
             "metrics_port": metrics_port,
-            **overrides,
+            **given,
         }
     )
+
+
+def _receiver(layout: Layout, ports: Ports) -> dict[str, Any]:
+    return {
+        "falco_port": ports["falco"],
+        "falco_tokens_file": layout.falco / "tokens.json",
+        "falco_cert_file": layout.falco / "server.crt",
+        "falco_key_file": layout.falco / "server.key",
+    }
 
 
 def server(

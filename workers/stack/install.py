@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import deploy
+from signals.errors import NotFound, Unavailable
 from signals.subjects import NAMESPACE
 from workers.stack.api import MERGE, Api
 from workers.stack.kubeconfig import by_token, cluster_of
@@ -13,6 +15,7 @@ from workers.stack.layout import Layout
 
 TOKEN_SECONDS = 365 * 24 * 3600
 """Asked for; a cluster may grant less."""
+SYSTEM_TRIES, SYSTEM_PAUSE = 50, 0.1
 
 
 async def install(api: Api) -> None:
@@ -42,6 +45,20 @@ async def _add_node(api: Api, name: str) -> None:
     }
     await api.apply(node)
     await api.request("PATCH", f"/api/v1/nodes/{name}", {"spec": {"taints": None}}, content_type=MERGE)
+
+
+async def cluster_uid(api: Api) -> str:
+    """Return which cluster it is: the UID of kube-system, which the API server itself makes after its start.
+
+    Raises:
+        FirebreakError: the API server refuses or does not answer.
+    """
+    for _ in range(SYSTEM_TRIES):
+        with suppress(NotFound):
+            uid: str = (await api.request("GET", "/api/v1/namespaces/kube-system"))["metadata"]["uid"]
+            return uid
+        await asyncio.sleep(SYSTEM_PAUSE)
+    raise Unavailable("the API server has not made the namespace kube-system")
 
 
 async def agent_kubeconfigs(api: Api, layout: Layout, agents: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import errno
 import json
 import secrets
 import socket
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,18 @@ def reserve(file: Path) -> Ports:
             return Ports(base, guard)
         guard.close()
     raise StackError(f"no {BLOCK} free ports in a row were found on {HOST} between {FIRST} and {LAST}")
+
+
+def find() -> int:
+    """Return the first port of a block that is free just now.
+
+    Raises:
+        StackError: no free block was found.
+    """
+    with tempfile.TemporaryDirectory() as nowhere:
+        ports = reserve(Path(nowhere) / "ports.json")
+    ports.guard.close()
+    return ports.base
 
 
 def _candidates(file: Path) -> Iterator[int]:

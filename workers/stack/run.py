@@ -12,7 +12,7 @@ from workers import settings
 from workers.stack import agents, controlplane, credentials, kubernetes, nats, state, temporal
 from workers.stack.access import of_administrator, of_context
 from workers.stack.api import Access, Api
-from workers.stack.install import add_nodes, agent_kubeconfigs, install
+from workers.stack.install import add_nodes, agent_kubeconfigs, cluster_uid, install
 from workers.stack.layout import Layout
 from workers.stack.metrics import MetricsServer
 from workers.stack.options import Options
@@ -96,11 +96,11 @@ class Stack:
         self._say("starting servers", began)
         core = self._core(ports, binaries)
         self._supervisor.add(core)
-        if self.options.cluster == "kubernetes":
-            await self._install(processes)
+        kubernetes = self.options.cluster == "kubernetes"
+        uid = await self._install(processes) if kubernetes else None
         self._say("starting agents", began)
         names = tuple(server.name for server in core)
-        self._supervisor.add(self._agents(ports, processes, names))
+        self._supervisor.add(self._agents(ports, processes, names, uid))
         await self._supervisor.ready()
         self._started = True
         self._changed()
@@ -124,14 +124,15 @@ class Stack:
         await server.start()
         starting.push_async_callback(server.stop)
 
-    async def _install(self, processes: tuple[str, ...]) -> None:
-        """Give the cluster what we ship, and every agent a kubeconfig of its own."""
+    async def _install(self, processes: tuple[str, ...]) -> str:
+        """Give the cluster what we ship, and every agent a kubeconfig of its own; return which cluster it is."""
         access = await self._access()
         async with Api(access) as api:
             await install(api)
             if self.options.embedded:
                 await add_nodes(api)
             await agent_kubeconfigs(api, self.layout, processes)
+            return await cluster_uid(api)
 
     async def _access(self) -> Access:
         admin = self.layout.kubeconfig("admin")
@@ -144,7 +145,9 @@ class Stack:
         together = self.options.cluster == "memory" and self.options.agents
         return (agents.ALL,) if together else self.options.agents
 
-    def _agents(self, ports: Ports, processes: tuple[str, ...], after: tuple[str, ...]) -> list[Server]:
+    def _agents(
+        self, ports: Ports, processes: tuple[str, ...], after: tuple[str, ...], uid: str | None
+    ) -> list[Server]:
         servers = []
         for position, process in enumerate(processes):
             told = agents.settings(
@@ -152,9 +155,12 @@ class Stack:
                 ports,
                 process,
                 cluster=self.options.cluster,
-                cluster_name=self.options.context or "local",
                 metrics_port=ports.metrics(position),
-                overrides=self.options.settings,
+                given={
+                    "cluster_name": self.options.context or "local",
+                    "cluster_uid": uid,
+                    **self.options.settings,
+                },
             )
             command = self.options.agent_command
             servers.append(agents.server(process, told, self._environment, command=command, after=after))

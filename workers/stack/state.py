@@ -182,6 +182,14 @@ def _ours(pid: int | None, layout: Layout) -> bool:
     return str(layout.root).encode() in command
 
 
+def already_runs(root: Path, pid: int | None) -> StackError:
+    """Return the error of a second start on one state folder."""
+    return StackError(
+        f"a stack already runs on {root} (supervisor pid {pid}); "
+        f"stop it with `firebreak down --state {root}` or choose another --state"
+    )
+
+
 @contextmanager
 def held(layout: Layout) -> Iterator[None]:
     """Hold the state folder: one supervisor at a time. The kernel lets go of it when we die.
@@ -196,10 +204,7 @@ def held(layout: Layout) -> Iterator[None]:
         raise StackError(f"the state folder {layout.root} cannot be written: {error}") from error
     with file:
         if not _taken(file):
-            raise StackError(
-                f"a stack already runs on {layout.root} (supervisor pid {supervisor(layout.root)}); "
-                f"stop it with `firebreak down --state {layout.root}` or choose another --state"
-            )
+            raise already_runs(layout.root, supervisor(layout.root))
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

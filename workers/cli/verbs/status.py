@@ -1,0 +1,40 @@
+"""`firebreak status`: what runs and where. It needs no running server."""
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from workers.cli.verb import Verb, no_arguments, state_dir
+
+if TYPE_CHECKING:
+    from workers.stack.state import Status
+
+
+def run(options: Namespace) -> int:
+    """Show the status document."""
+    from workers.cli.output import emit
+    from workers.stack.state import read
+
+    status = read(state_dir(options))
+    emit(options, status.model_dump(), lambda: _show(status))
+    return 0
+
+
+def _show(status: "Status") -> None:
+    from workers.cli.screen import Screen
+
+    screen = Screen()
+    screen.say(f"{'ready' if status.ready else 'not ready'}: {status.state_dir}", "bold")
+    if not status.processes:
+        screen.say("Nothing runs here. Start a stack with `firebreak up`.")
+        return
+    rows = [
+        (process.name, str(process.pid or "-"), "yes" if process.ready else "no", str(process.restarts))
+        for process in status.processes
+    ]
+    screen.table(("process", "pid", "ready", "restarts"), rows)
+    screen.say()
+    places = {**status.endpoints.model_dump(), **status.people.model_dump()}
+    screen.table(("what", "where"), [(name, where) for name, where in places.items() if where])
+
+
+VERB = Verb(name="status", help="what runs, and where", arguments=no_arguments, run=run)

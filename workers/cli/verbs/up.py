@@ -1,0 +1,82 @@
+"""`firebreak up`: start the embedded servers and the agents, and keep them running."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workers.cli.verb import Verb, state_dir
+
+if TYPE_CHECKING:
+    from workers.stack.state import Status
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Add which cluster, and whether to stay in the foreground."""
+    parser.add_argument(
+        "--cluster",
+        choices=("kubernetes", "memory"),
+        default="kubernetes",
+        help="kubernetes: a real control plane on this machine; memory: a dictionary (default: kubernetes)",
+    )
+    parser.add_argument("--detach", action="store_true", help="return when it is ready")
+    group = parser.add_argument_group("your own cluster, instead of the embedded control plane")
+    group.add_argument(
+        "--context", metavar="C", help="a context of your kubeconfig; installs Firebreak there"
+    )
+    group.add_argument("--kubeconfig", metavar="F", type=Path, help="the file that has it")
+
+
+def run(options: Namespace) -> int:
+    """Start, and return when it is ready (detached) or when it was told to stop."""
+    import asyncio
+
+    from signals.errors import BadInput
+    from workers.cli.drill.board import Board
+    from workers.cli.drill.building import Telling
+    from workers.stack.options import Options
+    from workers.stack.serve import detached, foreground
+
+    if options.context and options.cluster == "memory":
+        raise BadInput("--context names a real cluster; it cannot be combined with --cluster memory.")
+    if options.kubeconfig and not options.context:
+        raise BadInput("--kubeconfig needs --context: a cluster is never implied.")
+    wanted = Options(
+        state_dir=state_dir(options),
+        cluster=options.cluster,
+        context=options.context,
+        kubeconfig=options.kubeconfig,
+    )
+
+    def tell(status: "Status") -> None:
+        heard.over()
+        _tell(options, status)
+
+    with Telling(Board.of(options)) as heard:
+        if options.detach:
+            tell(asyncio.run(detached(wanted, heard)))
+        else:
+            asyncio.run(foreground(wanted, heard, tell))
+    return 0
+
+
+def _tell(options: Namespace, status: "Status") -> None:
+    import sys
+
+    from workers.cli.output import emit
+    from workers.cli.verb import program
+
+    def people() -> None:
+        print("Firebreak is ready.")
+        print(f"  Incidents in the browser   {status.endpoints.temporal_ui}")
+        print(f"  Alerts are received at     {status.endpoints.falco}")
+        if status.endpoints.kubeconfig:
+            print(f"  The cluster                KUBECONFIG={status.endpoints.kubeconfig}")
+        print(f"  Play an attack             {program(options)} drill")
+        ending = f"{program(options)} down" if options.detach else "Ctrl-C"
+        print(f"  Stop everything            {ending}")
+
+    emit(options, status.model_dump(), people)
+    sys.stdout.flush()
+
+
+VERB = Verb(name="up", help="start the embedded servers and the agents", arguments=arguments, run=run)
