@@ -38,7 +38,7 @@ class Mode(StrEnum):
 
 
 class Peer(BaseModel, frozen=True):
-    """The other end of a connection, as the alert named it."""
+    """The other end of a connection, as the alert named it. The port is the server's, at whichever end that is."""
 
     address: str
     port: int | None = None

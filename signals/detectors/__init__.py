@@ -1,0 +1,1 @@
+"""What is suspicious, by the agent that watches for it: one suspicion per file."""
