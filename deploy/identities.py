@@ -7,13 +7,19 @@ exists only while a namespace is enrolled, so that RBAC, not our code, keeps the
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import activities.actions
+import activities.probes
+from activities.action import Action
+from activities.probe import Probe
 from signals.approvals import Verb
+from signals.catalog import load
 from signals.errors import BadInput
 from signals.subjects import (
     DETECTING,
     DOMAIN,
     FORENSIC_INVESTIGATOR,
     LIAISON,
+    NAMESPACE,
     ORCHESTRATOR,
     RECEIPTS_BUCKET,
     REMEDIATION_EXECUTOR,
@@ -61,7 +67,8 @@ class Identity:
     """One agent's rights, at NATS, at the API server and at Temporal.
 
     `streams` and `buckets` are its own; `reads` names agents whose threats it consumes; `listens` are
-    subjects of its own account that reach it without being stored.
+    subjects of its own account that reach it without being stored. `cluster` holds everywhere, `enrolled` in
+    each enrolled namespace, `within` in the namespaces that it names.
     """
 
     agent: str
@@ -71,7 +78,7 @@ class Identity:
     listens: tuple[str, ...] = ()
     cluster: tuple[Grant, ...] = ()
     enrolled: tuple[Grant, ...] = ()
-    home: tuple[Grant, ...] = ()
+    within: tuple[tuple[str, tuple[Grant, ...]], ...] = ()
     temporal: bool = True
 
 
@@ -102,6 +109,11 @@ def union(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     )
 
 
+def _declared(plugins: Mapping[str, Probe] | Mapping[str, Action]) -> list[str]:
+    """Return the rights that all plug-ins of one kind ask for."""
+    return [permission for plugin in plugins.values() for permission in plugin.permissions]
+
+
 def _grants(*permissions: str) -> tuple[Grant, ...]:
     return union(grant(permission) for permission in permissions)
 
@@ -110,30 +122,23 @@ _ENROLMENTS = f"{DOMAIN}/enrolments"
 _COMMANDS = f"{DOMAIN}/commands"
 _RBAC = "rbac.authorization.k8s.io"
 
-PROBE_PERMISSIONS = (
-    "pods: get, list",
-    "services: list",
-    "events: list",
-    "serviceaccounts: get",
-    "nodes: get",
-    "namespaces: get",
-    "apps/replicasets: get",
-    "apps/deployments: get",
-    "apps/statefulsets: get",
-    "apps/daemonsets: get",
-    "batch/jobs: get",
-    "batch/cronjobs: get",
-    "networking.k8s.io/networkpolicies: list",
-    "rbac.authorization.k8s.io/rolebindings: list",
-    "rbac.authorization.k8s.io/clusterrolebindings: list",
-)
-ACTION_PERMISSIONS = (
-    "pods: get, list, patch",
-    "networking.k8s.io/networkpolicies: get, list, create, patch, delete",
-    "apps/replicasets: get",
-    "apps/deployments: get",
-    "apps/statefulsets: get",
-)
+EXECUTOR_PERMISSIONS = ("pods: get, list", "networking.k8s.io/networkpolicies: list, watch")
+"""What the executor's own checks and its hold loop take in an enrolled namespace, besides its actions."""
+KUBE_SYSTEM = "kube-system"
+OF_KUBE_SYSTEM = ("apps", "daemonsets")
+"""What actions read of kube-system and not of the namespace: which DaemonSet enforces policies here."""
+
+
+def _executor() -> Identity:
+    declared = _grants(*_declared(load(activities.actions, Action)), *EXECUTOR_PERMISSIONS)
+    system = tuple(one for one in declared if (one.group, one.resource) == OF_KUBE_SYSTEM)
+    return Identity(
+        agent=REMEDIATION_EXECUTOR,
+        buckets=(state_bucket(REMEDIATION_EXECUTOR), RECEIPTS_BUCKET),
+        cluster=_grants("namespaces: get, list", f"{_ENROLMENTS}: get, list, watch"),
+        enrolled=tuple(one for one in declared if one not in system),
+        within=((KUBE_SYSTEM, system),),
+    )
 
 
 def identities() -> tuple[Identity, ...]:
@@ -159,13 +164,8 @@ def identities() -> tuple[Identity, ...]:
             buckets=(state_bucket(ORCHESTRATOR), ROUTING_BUCKET),
             reads=DETECTING,
         ),
-        Identity(agent=FORENSIC_INVESTIGATOR, cluster=_grants(*PROBE_PERMISSIONS)),
-        Identity(
-            agent=REMEDIATION_EXECUTOR,
-            buckets=(state_bucket(REMEDIATION_EXECUTOR), RECEIPTS_BUCKET),
-            cluster=_grants("namespaces: get, list", f"{_ENROLMENTS}: get, list, watch"),
-            enrolled=_grants(*ACTION_PERMISSIONS, "networking.k8s.io/networkpolicies: list, watch"),
-        ),
+        Identity(agent=FORENSIC_INVESTIGATOR, cluster=_grants(*_declared(load(activities.probes, Probe)))),
+        _executor(),
         Identity(
             agent=LIAISON,
             buckets=(state_bucket(LIAISON),),
@@ -187,7 +187,7 @@ def identities() -> tuple[Identity, ...]:
                     names=(EXECUTOR_ROLE,),
                 ),
             ),
-            home=_grants(f"{_COMMANDS}: get, list, watch", f"{_COMMANDS}/status: patch"),
+            within=((NAMESPACE, _grants(f"{_COMMANDS}: get, list, watch", f"{_COMMANDS}/status: patch")),),
         ),
     )
 

@@ -5,7 +5,6 @@ reach another agent's data. The orchestrator reads a detecting agent's threats t
 """
 
 import json
-import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ import nats
 from nats.js import api
 from nats.js.errors import NotFoundError
 
+from activities.adapters.nats import ACK_WAIT_SECONDS, client_tls
 from deploy.identities import FALCOSIDEKICK, Identity, identities, provisioner
 from signals.subjects import RUNTIME_GUARDIAN, spiffe_id, threats_api, threats_stream
 
 MAX_PAYLOAD = 4 << 20
 """Largest message, in bytes: a full alert of 1 MiB, redacted and wrapped, has room."""
-ACK_WAIT_SECONDS = 4.0
-"""How long a message may stay unacknowledged without a sign of life before another process gets it."""
 
 _MIB = 1 << 20
 _DAY = 24 * 3600.0
@@ -153,14 +151,6 @@ def render(
     return json.dumps(configuration, indent=2) + "\n"
 
 
-def tls(pki_dir: Path, name: str) -> ssl.SSLContext:
-    """Return the client side of mutual TLS as one identity: `ca.crt`, `<name>.crt` and `<name>.key`."""
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(pki_dir / "ca.crt"))
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(str(pki_dir / f"{name}.crt"), str(pki_dir / f"{name}.key"))
-    return context
-
-
 def _stream(name: str) -> api.StreamConfig:
     """Return a stream's limits: what is full refuses, so that nothing old is lost in silence."""
     kind = name.partition("_")[0]
@@ -206,7 +196,7 @@ async def provision(url: str, pki_dir: Path) -> None:
         name = provisioner(identity.agent)
         client = await nats.connect(
             url,
-            tls=tls(pki_dir, name),
+            tls=client_tls(pki_dir, name),
             name=name,
             inbox_prefix=f"_INBOX.{name}",
             connect_timeout=5,

@@ -55,7 +55,8 @@ def executor_binding(enrolled: str) -> Manifest:
 
 
 def _agent(identity: Identity) -> list[Manifest]:
-    name, everywhere = f"firebreak-{identity.agent}", f"firebreak-{identity.agent}-everywhere"
+    name = f"firebreak-{identity.agent}"
+    everywhere, fixed = f"{name}-everywhere", f"{name}-here"
     subjects = [_account(identity.agent)]
     made: list[Manifest] = []
     if identity.cluster:
@@ -63,9 +64,9 @@ def _agent(identity: Identity) -> list[Manifest]:
         made.append(_binding("ClusterRoleBinding", everywhere, "ClusterRole", everywhere, subjects))
     if identity.enrolled:
         made.append(_role("ClusterRole", name, identity.enrolled))
-    if identity.home:
-        made.append(_role("Role", name, identity.home, NAMESPACE))
-        made.append(_binding("RoleBinding", name, "Role", name, subjects, NAMESPACE))
+    for where, grants in identity.within:
+        made.append(_role("Role", fixed, grants, where))
+        made.append(_binding("RoleBinding", fixed, "Role", fixed, subjects, where))
     return made
 
 

@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from deploy import manifests
 from signals.subjects import NAMESPACE
 from tests.nats_server import free_port
@@ -134,6 +136,8 @@ class ControlPlane:
     def install(self) -> None:
         for manifest in manifests():
             self._create(manifest)
+        for plural in ("commands", "enrolments"):
+            self.wait(f"/apis/firebreak.dev/v1alpha1/{plural}")
         time.sleep(1.5)  # new admission policies act after up to a second
 
     def _create(self, manifest: dict[str, Any]) -> None:
@@ -209,3 +213,10 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(5)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One API server with our manifests, for all tests of a run."""
+    with running(tmp_path_factory.mktemp("control-plane")) as plane:
+        yield plane

@@ -18,9 +18,8 @@ import nats.errors
 import structlog
 from nats.js.errors import NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
-from activities.adapters.nats import NatsBucket, translated
+from activities.adapters.nats import NatsBucket, client_tls, translated
 from activities.ports import KeyValue
-from deploy.nats import tls
 from signals.errors import SettingsInvalid, Unavailable
 from signals.subjects import dead_subject, threats_api
 from workers.delivery import Message, Pull, Stored, kept_alive
@@ -82,7 +81,7 @@ class Bus:
             raise SettingsInvalid("FIREBREAK_NATS_DIR must name the folder of certificates")
         bus = cls(agent)
         try:
-            context = tls(settings.nats_dir, agent)
+            context = client_tls(settings.nats_dir, agent)
         except OSError as error:
             raise SettingsInvalid(f"FIREBREAK_NATS_DIR: {settings.nats_dir}: {error}") from error
         with translated(f"connecting to {settings.nats_url} as {agent}"):

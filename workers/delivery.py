@@ -12,8 +12,7 @@ from typing import Any
 import nats.errors
 import structlog
 
-from activities.adapters.nats import translated
-from deploy.nats import ACK_WAIT_SECONDS
+from activities.adapters.nats import ACK_WAIT_SECONDS, translated
 from signals.errors import Unavailable
 
 _GRACE_SECONDS = 1.0

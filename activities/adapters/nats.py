@@ -1,8 +1,10 @@
-"""A durable bucket on NATS: key-value semantics over one JetStream stream, our own errors, any text as key."""
+"""NATS: who we are to it, what its errors mean to us, and a durable bucket that takes any text as key."""
 
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import nats.errors
@@ -19,6 +21,8 @@ from nats.js.kv import KV_DEL, KV_OP, KeyValue
 from activities.ports import Entry
 from signals.errors import BadInput, Conflict, Unavailable
 
+ACK_WAIT_SECONDS = 4.0
+"""How long a message may stay unacknowledged without a sign of life before another process gets it."""
 MARKER_SECONDS = 3600.0
 """How long a deleted key's marker stays, so that a late compare-and-set still meets it."""
 PAGE = 256
@@ -40,6 +44,18 @@ def decode_key(encoded: str) -> str:
     """Return the key that `encode_key` was given."""
     raw = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), encoded.encode("ascii"))
     return raw.decode("utf-8", "surrogatepass")
+
+
+def client_tls(folder: Path, name: str) -> ssl.SSLContext:
+    """Return our side of mutual TLS: `ca.crt`, `<name>.crt` and `<name>.key` of a folder.
+
+    Raises:
+        OSError: a file is missing, or holds no key or certificate.
+    """
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / "ca.crt"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
+    return context
 
 
 @contextmanager

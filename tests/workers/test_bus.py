@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from deploy.nats import ACK_WAIT_SECONDS, MAX_PAYLOAD, provision
+from activities.adapters.nats import ACK_WAIT_SECONDS
+from deploy.nats import MAX_PAYLOAD, provision
 from signals.errors import BadInput, Conflict, SettingsInvalid, Unavailable
 from signals.subjects import (
     ORCHESTRATOR,

@@ -1,0 +1,127 @@
+"""The table of agents and permissions: what it may hold, and that nothing dangerous is in it."""
+
+import pytest
+
+import deploy
+from deploy.identities import (
+    EXECUTOR_ROLE,
+    Grant,
+    Identity,
+    client_certificates,
+    grant,
+    identities,
+    union,
+)
+from signals.errors import BadInput
+from signals.subjects import AGENTS, DETECTING, ORCHESTRATOR, REMEDIATION_EXECUTOR, spiffe_id
+
+WRITING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+NEVER = (
+    ("", "secrets"),
+    ("", "nodes/proxy"),
+    ("", "pods/exec"),
+    ("", "pods/attach"),
+    ("", "pods/portforward"),
+    ("", "pods/ephemeralcontainers"),
+    ("", "serviceaccounts/token"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+)
+
+
+def everything(identity: Identity) -> list[Grant]:
+    within = [one for _, grants in identity.within for one in grants]
+    return [*identity.cluster, *identity.enrolled, *within]
+
+
+def row(agent: str) -> Identity:
+    (found,) = (identity for identity in identities() if identity.agent == agent)
+    return found
+
+
+def test_the_table_has_one_row_for_each_agent() -> None:
+    assert tuple(identity.agent for identity in identities()) == AGENTS
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_no_agent_has_a_right_that_equals_another_right(agent: str) -> None:
+    for one in everything(row(agent)):
+        assert (one.group, one.resource) not in NEVER
+        assert "*" not in {one.group, one.resource, *one.verbs}
+        assert not {"escalate", "impersonate", "deletecollection"} & set(one.verbs)
+        assert "bind" not in one.verbs or one.names == (EXECUTOR_ROLE,)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_only_the_liaison_writes_outside_enrolled_namespaces_and_only_its_own_kinds(agent: str) -> None:
+    identity = row(agent)
+    outside = [*identity.cluster, *(one for _, grants in identity.within for one in grants)]
+    written = {(one.group, one.resource) for one in outside if WRITING & set(one.verbs)}
+    own = {
+        ("firebreak.dev", "commands/status"),
+        ("firebreak.dev", "enrolments"),
+        ("rbac.authorization.k8s.io", "rolebindings"),
+    }
+
+    assert written == (own if identity.agent == "liaison" else set())
+
+
+def test_detecting_agents_have_no_access_to_temporal_and_all_others_have() -> None:
+    assert {identity.agent for identity in identities() if not identity.temporal} == set(DETECTING)
+
+
+def test_the_orchestrator_has_no_rights_in_any_cluster() -> None:
+    assert everything(row(ORCHESTRATOR)) == []
+
+
+def test_streams_and_buckets_have_one_owner_each() -> None:
+    owned = [name for identity in identities() for name in (*identity.streams, *identity.buckets)]
+
+    assert len(owned) == len(set(owned))
+
+
+def test_every_certificate_has_the_spiffe_id_of_its_name() -> None:
+    certificates = client_certificates()
+
+    assert set(AGENTS) < set(certificates)
+    assert {f"provisioner-{agent}" for agent in AGENTS} < set(certificates)
+    assert certificates == {name: spiffe_id(name) for name in certificates}
+
+
+@pytest.mark.parametrize(
+    ("text", "group", "resource", "verbs"),
+    [
+        ("pods: get", "", "pods", ("get",)),
+        ("pods/eviction: create", "", "pods/eviction", ("create",)),
+        ("apps/deployments/scale: get, update", "apps", "deployments/scale", ("get", "update")),
+        (
+            "networking.k8s.io/networkpolicies: list,watch",
+            "networking.k8s.io",
+            "networkpolicies",
+            ("list", "watch"),
+        ),
+    ],
+)
+def test_a_permission_reads_as_group_resource_and_verbs(
+    text: str, group: str, resource: str, verbs: tuple[str, ...]
+) -> None:
+    assert grant(text) == Grant(group=group, resource=resource, verbs=verbs)
+
+
+@pytest.mark.parametrize("text", ["", "pods", "pods:", ": get", "pods: *", "apps/*: get"])
+def test_what_is_no_permission_is_bad_input(text: str) -> None:
+    with pytest.raises(BadInput):
+        grant(text)
+
+
+def test_grants_of_one_resource_are_joined_and_sorted() -> None:
+    joined = union([grant("pods: patch"), grant("apps/deployments: get"), grant("pods: get, patch")])
+
+    assert joined == (grant("pods: get, patch"), grant("apps/deployments: get"))
+
+
+def test_the_executors_role_is_bound_nowhere_at_the_installation() -> None:
+    bound = [one for one in deploy.manifests() if one.get("roleRef", {}).get("name") == EXECUTOR_ROLE]
+
+    assert bound == []
+    assert f"firebreak-{REMEDIATION_EXECUTOR}" == EXECUTOR_ROLE
