@@ -6,7 +6,7 @@ in every policy that the pod leaves; so several actions on one pod stack without
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from activities.action import CaseRef
@@ -23,6 +23,7 @@ from signals.subjects import (
     MANAGER,
     MARK_PREFIX,
     ON_EXPIRY,
+    PEER_PREFIX,
     WORKFLOW,
 )
 
@@ -41,6 +42,41 @@ RESIDUAL = (
 def mark_key(seed: str) -> str:
     """Return the label key of one action: `seed` begins with eight hex digits of its own."""
     return f"{MARK_PREFIX}{seed[:8]}"
+
+
+def peer_key(action_id: str) -> str:
+    """Return the label key that tells the other end of a blocked flow from all other pods."""
+    return f"{PEER_PREFIX}{action_id[:8]}"
+
+
+def other_case(policies: Iterable[Mapping[str, Any]], case: CaseRef) -> str:
+    """Return why these policies of ours keep a block out: undone out of order, it would not be exact."""
+    for policy in policies:
+        labels = policy["metadata"].get("labels") or {}
+        if labels.get(MANAGED_BY) == MANAGER and labels.get(CASE) != case.label:
+            return f"the pod is contained by incident {labels.get(CASE)} already: close or undo that first"
+    return ""
+
+
+def stack_index(policy: Mapping[str, Any]) -> int:
+    """Return where on its incident's stack the action stands that made this policy; -1 for policies of others."""
+    metadata = policy["metadata"]
+    if (metadata.get("labels") or {}).get(MANAGED_BY) != MANAGER:
+        return -1
+    try:
+        return int(json.loads(metadata["annotations"][INVERSE])["index"])
+    except (KeyError, TypeError, ValueError):
+        return -1
+
+
+def later_keys(policies: Iterable[Mapping[str, Any]], index: int) -> frozenset[str]:
+    """Return the marks of actions that stand higher on a stack."""
+    return frozenset(
+        key
+        for policy in policies
+        if stack_index(policy) > index
+        for key in policy["spec"]["podSelector"].get("matchLabels") or {}
+    )
 
 
 def policy_ref(case: CaseRef, namespace: str, kind: str, suffix: str = "") -> ObjectRef:
@@ -90,11 +126,11 @@ def create(
     return Write(kind=WriteKind.CREATE, ref=ref, manifest=manifest)
 
 
-def mark(pod: Manifest, key: str, case: CaseRef) -> Write:
+def mark(pod: Manifest, key: str, value: str) -> Write:
     """Return the label on one pod."""
     metadata = pod["metadata"]
     ref = PODS.ref(metadata["name"], metadata["namespace"], metadata["uid"])
-    return Write(kind=WriteKind.MARK, ref=ref, labels={key: case.label})
+    return Write(kind=WriteKind.MARK, ref=ref, labels={key: value})
 
 
 def exclude(policy: Mapping[str, Any], key: str, value: str) -> Write:

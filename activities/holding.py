@@ -1,6 +1,7 @@
 """Whether a containment still holds: what was written stands, and nothing that came later opens the pod again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from activities.containment import exclude
 from activities.graph.carve import close_everything
@@ -68,8 +69,8 @@ async def held_pods(cluster: Cluster, plan: ActionPlan) -> list[Manifest]:
     return [pod for pod in await every(one(ref) for ref in marks) if pod is not None]
 
 
-async def entered(cluster: Cluster, plan: ActionPlan) -> tuple[Write, ...]:
-    """Return an exclusion from every policy that opens an isolated pod again, because it came or changed later.
+async def entered(cluster: Cluster, plan: ActionPlan) -> list[tuple[Mapping[str, Any], Write]]:
+    """Return the policies that open an isolated pod again, because they came or changed later, and exclusions.
 
     A pod that our policy no longer selects was taken over by a later action, which answers for it.
 
@@ -77,7 +78,7 @@ async def entered(cluster: Cluster, plan: ActionPlan) -> tuple[Write, ...]:
         Unavailable, Refused: the API server did not say.
     """
     pods = await held_pods(cluster, plan)
-    found: list[Write] = []
+    found: list[tuple[Mapping[str, Any], Write]] = []
     for made in plan.writes:
         if made.kind is not WriteKind.CREATE or made.manifest is None:
             continue
@@ -91,8 +92,9 @@ async def entered(cluster: Cluster, plan: ActionPlan) -> tuple[Write, ...]:
         ]
         others = [policy for policy in policies if policy["metadata"]["name"] != made.ref.name]
         for key, value in made.manifest["spec"]["podSelector"]["matchLabels"].items():
-            found += [exclude(policy, key, value) for policy in close_everything(others, ends).leave]
-    return tuple(found)
+            leave = close_everything(others, ends).leave
+            found += [(policy, exclude(policy, key, value)) for policy in leave]
+    return found
 
 
 async def objects(cluster: Cluster, plan: ActionPlan) -> Check:

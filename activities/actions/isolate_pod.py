@@ -23,6 +23,8 @@ from activities.graph.carve import close_everything
 from activities.graph.network_policy import End
 from activities.holding import entered, flow, lost, objects, sights
 from activities.ports import NETWORK_POLICIES, Cluster
+from activities.surroundings import PERMISSIONS as SURROUNDINGS
+from activities.surroundings import api_concerns
 from activities.targets import containable, read_all
 from activities.writing import every
 from signals.decisions import Inverse, OnExpiry, PlannedAction, Tier
@@ -45,7 +47,7 @@ async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> Action
     if not pods:
         return blocked(action, "; ".join(missing))
     creates: list[Write] = []
-    marks = [mark(pod, key, case) for pod in pods]
+    marks = [mark(pod, key, case.label) for pod in pods]
     exclusions: list[Write] = []
     for namespace, policies in zip(namespaces, listed, strict=True):
         inside = [pod for pod in pods if pod["metadata"]["namespace"] == namespace]
@@ -62,6 +64,7 @@ async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> Action
         creates.append(create(ref, carving.spec({key: case.label}), case, action, [*near, *left]))
         exclusions += left
     return ActionPlan(
+        concerns=await api_concerns(cluster, pods),
         action=action,
         writes=(*creates, *marks, *exclusions),
         inverse=Inverse.EXACT,
@@ -73,9 +76,10 @@ async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> Action
 async def verify(cluster: Cluster, receipt: Receipt) -> tuple[Check, ...]:
     """Read everything back, and look for policies that open the pod all the same."""
     checks = [await objects(cluster, receipt.plan)]
-    later = await entered(cluster, receipt.plan)
+    later = [policy for policy, _ in await entered(cluster, receipt.plan)]
     if later:
-        names = ", ".join(sorted(str(write.ref) for write in later))
+        names = ", ".join(sorted(policy["metadata"]["name"] for policy in later))
+        names += f" ({why})" if (why := gitops.obstacle(later)) else ""
         checks.append(Check(what="object", result=Result.FAILED, how=f"{names} opens the pod again"))
     return *checks, await flow(cluster)
 
@@ -83,14 +87,15 @@ async def verify(cluster: Cluster, receipt: Receipt) -> tuple[Check, ...]:
 async def hold(cluster: Cluster, receipt: Receipt) -> tuple[Write, ...]:
     """Return what somebody undid, and exclusions from policies that came later."""
     missing = lost(await sights(cluster, receipt.plan), WriteKind.CREATE, WriteKind.MARK)
-    return *missing, *await entered(cluster, receipt.plan)
+    later = await entered(cluster, receipt.plan)
+    return *missing, *(write for policy, write in later if not gitops.managed_by(policy))
 
 
 ACTION = Action(
     name="isolate_pod",
     summary="Cut every connection of a pod",
     tier=Tier.ISOLATE,
-    permissions=PERMISSIONS,
+    permissions=(*PERMISSIONS, *SURROUNDINGS),
     inverse=Inverse.EXACT,
     on_expiry=OnExpiry.ASK,
     ttl="isolate_ttl_seconds",

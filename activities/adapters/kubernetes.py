@@ -96,11 +96,17 @@ class KubernetesCluster:
         return await self._http.call("POST", path_of(ref.model_copy(update={"name": ""})), query, body)
 
     async def patch(
-        self, ref: ObjectRef, operations: Sequence[Manifest], *, dry_run: bool = False
+        self,
+        ref: ObjectRef,
+        operations: Sequence[Manifest],
+        *,
+        dry_run: bool = False,
+        subresource: str = "",
     ) -> Manifest:
         """Apply a JSON Patch."""
         query = [("fieldManager", MANAGER), *_dry(dry_run)]
-        return await self._http.call("PATCH", path_of(ref), query, list(operations))
+        path = f"{path_of(ref)}/{subresource}".rstrip("/")
+        return await self._http.call("PATCH", path, query, list(operations))
 
     async def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
         """Delete one object; with `ref.uid` only that very one.

@@ -159,10 +159,15 @@ class MemoryCluster:
         return self._insert(ref, manifest, dry_run=dry_run)
 
     async def patch(
-        self, ref: ObjectRef, operations: Sequence[Manifest], *, dry_run: bool = False
+        self,
+        ref: ObjectRef,
+        operations: Sequence[Manifest],
+        *,
+        dry_run: bool = False,
+        subresource: str = "",
     ) -> Manifest:
         """Apply a JSON Patch."""
-        self._note("patch", ref.group, ref.resource)
+        self._note("patch", ref.group, f"{ref.resource}/{subresource}".rstrip("/"))
         before = self._object(ref)
         after = defaulted(ref.resource, normal(json_patch.apply(before, operations)))
         if any(after["metadata"].get(name) != before["metadata"].get(name) for name in KEPT):

@@ -139,10 +139,16 @@ def allows_something(policy: Object, spoken: Sequence[Direction] = DIRECTIONS) -
     return any(policy["spec"].get(RULES[d]) for d in directions(policy) if d in spoken)
 
 
+def opening(policies: Sequence[Object], cut: Cut) -> list[Object]:
+    """Return the policies that allow the pod anything in the direction of the flow."""
+    selected = selecting(policies, cut.pod, cut.direction)
+    return [policy for policy in selected if allows_something(policy, (cut.direction,))]
+
+
 def close_flow(policies: Sequence[Object], cut: Cut) -> Carving:
     """Return what closes one flow of one pod and changes no other."""
     selected = selecting(policies, cut.pod, cut.direction)
-    leave = [policy for policy in selected if allows_something(policy, (cut.direction,))]
+    leave = opening(policies, cut)
     field = RULES[cut.direction]
     sources = [rule for policy in leave for rule in policy["spec"][field]] if selected else [{}]
     rules: dict[Direction, tuple[Object, ...]] = {
