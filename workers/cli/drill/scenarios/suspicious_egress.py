@@ -13,7 +13,7 @@ SCENARIO = Scenario(
     meaning="Perhaps data leaves the shop, perhaps the list is wrong. Too unsure to stop the pod.",
     tier=2,
     state=IncidentState.CONTAINED,
-    actions=("block_flow",),
+    actions=("block_flow", "annotate_pod"),
     closed=(Peer(address="203.0.113.80", port=443),),
     kept=(Peer(address="198.51.100.7", port=443),),
     question="203.0.113.80 is your content network: a false alarm. Put everything back?",
