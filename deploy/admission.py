@@ -214,16 +214,13 @@ def _policy(
     user: str | None = None,
     variables: Sequence[tuple[str, str]] = (),
 ) -> list[Manifest]:
-    spec: Manifest = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [rule]},
-        "validations": [{"expression": text, "message": message} for text, message in validations],
-    }
+    spec: Manifest = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]}}
     if user:
         who = f"request.userInfo.username == '{service_account(user)}'"
         spec["matchConditions"] = [{"name": user, "expression": who}]
     if variables:
         spec["variables"] = [{"name": key, "expression": text} for key, text in variables]
+    spec["validations"] = [{"expression": text, "message": message} for text, message in validations]
     binding = {"policyName": name, "validationActions": ["Deny", "Audit"]}
     return [
         {

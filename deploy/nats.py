@@ -108,7 +108,13 @@ def _account(identity: Identity) -> dict[str, Any]:
             strict=True,
         )
     ]
-    return {"jetstream": "enabled", "users": users, "exports": exports, "imports": imports}
+    stores = bool(identity.streams or identity.buckets)
+    return {
+        "jetstream": "enabled" if stores else "disabled",
+        "users": users,
+        "exports": exports,
+        "imports": imports,
+    }
 
 
 def render(
