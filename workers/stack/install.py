@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import deploy
@@ -61,22 +62,24 @@ async def cluster_uid(api: Api) -> str:
     raise Unavailable("the API server has not made the namespace kube-system")
 
 
-async def agent_kubeconfigs(api: Api, layout: Layout, agents: Iterable[str]) -> None:
-    """Write each agent a kubeconfig with a token of its own ServiceAccount.
+async def agent_kubeconfigs(api: Api, layout: Layout, agents: Iterable[str]) -> datetime:
+    """Write each agent a kubeconfig with a token of its own ServiceAccount; return when the first one ends.
 
     Raises:
         FirebreakError: the API server refuses or does not answer.
     """
     cluster = cluster_of(layout.kubeconfig("admin"))
-    await asyncio.gather(*(_agent_kubeconfig(api, layout, cluster, agent) for agent in agents))
+    ends = await asyncio.gather(*(_agent_kubeconfig(api, layout, cluster, agent) for agent in agents))
+    return min(ends, default=datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS))
 
 
-async def _agent_kubeconfig(api: Api, layout: Layout, cluster: dict[str, Any], agent: str) -> None:
+async def _agent_kubeconfig(api: Api, layout: Layout, cluster: dict[str, Any], agent: str) -> datetime:
     request = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
         "spec": {"expirationSeconds": TOKEN_SECONDS},
     }
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{agent}/token"
-    granted = (await api.request("POST", path, request))["status"]["token"]
-    by_token(layout.kubeconfig(agent), cluster=cluster, token=granted)
+    granted = (await api.request("POST", path, request))["status"]
+    by_token(layout.kubeconfig(agent), cluster=cluster, token=granted["token"])
+    return datetime.fromisoformat(granted["expirationTimestamp"])

@@ -99,6 +99,10 @@ class Child:
             self._signal(signal.SIGKILL)
         await asyncio.gather(running, return_exceptions=True)
 
+    def end(self) -> None:
+        """Ask the process to end; it is started again."""
+        self._signal(signal.SIGTERM)
+
     async def _live(self) -> int:
         """Live through one life of the process, from start to end; return its exit code."""
         process = await self._start()

@@ -1,13 +1,16 @@
 """One stack, from nothing to ready and back: `async with Stack(Options(state_dir=…)) as stack: stack.status`."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from signals.errors import FirebreakError
 from workers import settings
 from workers.stack import agents, controlplane, credentials, kubernetes, nats, state, temporal
 from workers.stack.access import of_administrator, of_context
@@ -21,7 +24,13 @@ from workers.stack.process import Server
 from workers.stack.progress import OnProgress, Progress, unheard
 from workers.stack.supervisor import Supervisor
 
+NEEDED_BY_AGENTS = ("temporal", "nats", "kube-apiserver")
 READY_ESTIMATE = 12.0
+RENEWAL_SHARE = 0.8
+"""Share of a token's life after which it is renewed; some clusters grant a day, whatever was asked for."""
+RENEWAL_PAUSE = 5.0
+"""Least seconds between two renewals, and between the restarts of two agents."""
+log = logging.getLogger(__name__)
 
 
 class Stack:
@@ -96,12 +105,17 @@ class Stack:
         self._say("starting servers", began)
         core = self._core(ports, binaries)
         self._supervisor.add(core)
-        kubernetes = self.options.cluster == "kubernetes"
-        uid = await self._install(processes) if kubernetes else None
+        uid, ends = None, None
+        if self.options.cluster == "kubernetes":
+            uid, ends = await self._install(processes)
         self._say("starting agents", began)
-        names = tuple(server.name for server in core)
-        self._supervisor.add(self._agents(ports, processes, names, uid))
+        needed = tuple(server.name for server in core if server.name in NEEDED_BY_AGENTS)
+        self._supervisor.add(self._agents(ports, processes, needed, uid))
         await self._supervisor.ready()
+        if ends:
+            renewing = asyncio.create_task(self._renew(processes, ends))
+            starting.push_async_callback(asyncio.wait, {renewing})
+            starting.callback(renewing.cancel)
         self._started = True
         self._changed()
         self._say("ready", began)
@@ -124,15 +138,33 @@ class Stack:
         await server.start()
         starting.push_async_callback(server.stop)
 
-    async def _install(self, processes: tuple[str, ...]) -> str:
-        """Give the cluster what we ship, and every agent a kubeconfig of its own; return which cluster it is."""
+    async def _install(self, processes: tuple[str, ...]) -> tuple[str, datetime]:
+        """Give the cluster what we ship, and every agent a kubeconfig of its own.
+
+        Return which cluster it is, and when the first token ends.
+        """
         access = await self._access()
         async with Api(access) as api:
             await install(api)
             if self.options.embedded:
                 await add_nodes(api)
-            await agent_kubeconfigs(api, self.layout, processes)
-            return await cluster_uid(api)
+            ends = await agent_kubeconfigs(api, self.layout, processes)
+            return await cluster_uid(api), ends
+
+    async def _renew(self, processes: tuple[str, ...], ends: datetime) -> None:
+        """Give agents new tokens in time. They read them when they start, so each is started again."""
+        while True:
+            left = (ends - datetime.now(UTC)).total_seconds()
+            await asyncio.sleep(max(RENEWAL_PAUSE, left * RENEWAL_SHARE))
+            try:
+                async with Api(await self._access()) as api:
+                    ends = await agent_kubeconfigs(api, self.layout, processes)
+            except FirebreakError as error:
+                log.warning("tokens were not renewed: %s", error)
+                continue
+            for process in processes:
+                self._supervisor.start_again(process)
+                await asyncio.sleep(RENEWAL_PAUSE)
 
     async def _access(self) -> Access:
         admin = self.layout.kubeconfig("admin")

@@ -71,6 +71,10 @@ class Supervisor:
             if running.done() and (error := running.exception()):
                 raise error
 
+    def start_again(self, name: str) -> None:
+        """End one process, gently; it comes back by itself."""
+        self._children[name].end()
+
     async def stop(self) -> None:
         """Stop everything, the highest rank first, equals together; each is waited for, then killed."""
         ordered = sorted(self._children.values(), key=lambda child: -child.server.rank)

@@ -231,26 +231,42 @@ async def test_a_second_stack_on_the_same_folder_is_refused_and_harms_nothing(st
     assert state.read(stack.layout.root).ready
 
 
-async def test_a_users_own_cluster_is_installed_into_by_a_named_context_only(
-    stack: Stack, tmp_path: Path
-) -> None:
+def in_production(stack: Stack, folder: Path) -> Options:
+    """Return the options of somebody whose own cluster is the one of this stack."""
     theirs = yaml.safe_load(stack.layout.kubeconfig("admin").read_text())
     theirs["contexts"][0]["name"] = "production"
-    (tmp_path / "config").write_text(yaml.safe_dump(theirs | {"current-context": ""}))
-    options = Options(
-        state_dir=tmp_path / "state",
+    (folder / "config").write_text(yaml.safe_dump(theirs | {"current-context": ""}))
+    return Options(
+        state_dir=folder / "state",
         context="production",
-        kubeconfig=tmp_path / "config",
+        kubeconfig=folder / "config",
         agents=(ORCHESTRATOR,),
         agent_command=COMMAND,
     )
-    async with Stack(options) as other:
+
+
+async def test_a_users_own_cluster_is_installed_into_by_a_named_context_only(
+    stack: Stack, tmp_path: Path
+) -> None:
+    async with Stack(in_production(stack, tmp_path)) as other:
         assert [process.name for process in other.status.processes] == ["temporal", "nats", ORCHESTRATOR]
         assert other.status.endpoints.audit_log is None
         assert other.status.people.oncall is None
         assert other.status.endpoints.temporal != stack.status.endpoints.temporal
         name, _ = await whoami(other.layout.kubeconfig(ORCHESTRATOR))
         assert name == service_account(ORCHESTRATOR)
+
+
+async def test_tokens_are_renewed_before_they_end_and_agents_read_the_new_ones(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.stack.install.TOKEN_SECONDS", 600)  # the least that the API server grants
+    monkeypatch.setattr("workers.stack.run.RENEWAL_SHARE", 0.002)
+    monkeypatch.setattr("workers.stack.run.RENEWAL_PAUSE", 0.5)
+    async with Stack(in_production(stack, tmp_path)) as other:
+        granted = other.layout.kubeconfig(ORCHESTRATOR).read_text()
+        await until(lambda: other.status.process(ORCHESTRATOR).restarts > 0, "the agent starts again")
+        assert other.layout.kubeconfig(ORCHESTRATOR).read_text() != granted
 
 
 async def old_database(layout: Layout, port: int) -> None:
