@@ -75,6 +75,7 @@ async def detached(options: Options, on_progress: OnProgress = unheard) -> state
             raise StackError(f"the stack ended with {process.returncode}: {_tail(layout)}")
         status = state.read(layout.root)
         if status.ready and state.supervisor(layout.root) == process.pid:
+            process.returncode = 0  # let go of it: it is meant to outlive us
             return status
         await asyncio.sleep(PAUSE)
     process.terminate()

@@ -132,7 +132,7 @@ def supervisor(state_dir: Path) -> int | None:
 def _holder(lock: Path) -> int | None:
     try:
         file = lock.open("r")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     with file:
         try:
