@@ -19,6 +19,14 @@ from signals.plans import ActionPlan, Write
 from signals.receipts import Check, Receipt
 
 
+def case_label(incident: str) -> str:
+    """Return an incident as a label value: itself, or cut to 63 characters with a hash where it does not fit."""
+    if len(incident) <= 63 and re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", incident):
+        return incident
+    short = re.sub(r"[^A-Za-z0-9.-]", "-", incident)[:54].strip(".-")
+    return f"{short or 'case'}-{hashlib.sha256(incident.encode()).hexdigest()[:8]}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaseRef:
     """The incident that an action belongs to, as objects in the cluster name it."""
@@ -30,12 +38,8 @@ class CaseRef:
 
     @property
     def label(self) -> str:
-        """The incident as a label value: itself, or cut to 63 characters with a hash where it does not fit."""
-        fits = len(self.incident) <= 63 and re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", self.incident)
-        if fits:
-            return self.incident
-        short = re.sub(r"[^A-Za-z0-9.-]", "-", self.incident)[:54].strip(".-")
-        return f"{short or 'case'}-{hashlib.sha256(self.incident.encode()).hexdigest()[:8]}"
+        """The incident as the value of labels and exclusions."""
+        return case_label(self.incident)
 
 
 Plan = Callable[[Cluster, PlannedAction, CaseRef], Awaitable[ActionPlan]]

@@ -7,7 +7,7 @@ idempotent.
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -120,7 +120,7 @@ class KubernetesCluster:
             body["dryRun"] = ["All"]
         await self._http.call("DELETE", path_of(ref), [], body)
 
-    async def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
+    async def watch(self, resource: Resource, namespace: str | None = None) -> AsyncGenerator[Change, None]:
         """Yield what exists, SYNCED, then every change, across restarts of the server."""
         path = path_of(resource.ref("", namespace))
         known: dict[str, Manifest] = {}

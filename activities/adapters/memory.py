@@ -7,7 +7,7 @@ that vanish, label selectors and watches. What it has not: admission, authorizat
 import asyncio
 import copy
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -187,7 +187,7 @@ class MemoryCluster:
         if not dry_run:
             self._store.drop(_key(ref))
 
-    async def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
+    async def watch(self, resource: Resource, namespace: str | None = None) -> AsyncGenerator[Change, None]:
         """Yield what exists, SYNCED, then every change."""
         self._note("watch", resource.group, resource.plural)
         queue: asyncio.Queue[Change] = asyncio.Queue()

@@ -1,0 +1,93 @@
+"""The cluster as it will be when some plans are written: what is planned next is planned on top of them.
+
+Two actions of one decision meet on one pod before either is written. Each planned on its own would leave the
+pod in two policies of ours, and policies only add up.
+"""
+
+import copy
+from collections.abc import AsyncIterator, Sequence
+
+from activities.ports import Change, Cluster, Manifest, Resource
+from activities.standing import exclusion, own_terms
+from signals.entities import ClusterRef
+from signals.errors import Refused
+from signals.plans import ObjectRef, Write, WriteKind
+
+
+class Foreseen:
+    """A cluster that answers reads as if these writes were done, and refuses to be written to."""
+
+    def __init__(self, cluster: Cluster, writes: Sequence[Write]) -> None:
+        """Look at `cluster` through `writes`."""
+        self._cluster = cluster
+        self._writes = writes
+
+    @property
+    def ref(self) -> ClusterRef:
+        """Which cluster this is."""
+        return self._cluster.ref
+
+    async def get(self, ref: ObjectRef) -> Manifest:
+        """Return one object as it will be."""
+        for write in self._writes:
+            if write.kind is WriteKind.CREATE and str(write.ref) == str(ref) and write.manifest:
+                return self._foreseen(ref, write.manifest)
+        return self._foreseen(ref, await self._cluster.get(ref))
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, labels: str = ""
+    ) -> list[Manifest]:
+        """Return objects as they will be; a label selector chooses among those that exist now."""
+        found = await self._cluster.list(resource, namespace, labels)
+        names = {(item["metadata"].get("namespace"), item["metadata"]["name"]) for item in found}
+        made = [
+            write.manifest
+            for write in self._writes
+            if write.kind is WriteKind.CREATE
+            and write.manifest
+            and not labels
+            and write.ref.resource == resource.plural
+            and namespace in (None, write.ref.namespace)
+            and (write.ref.namespace, write.ref.name) not in names
+        ]
+        return [
+            self._foreseen(resource.ref(item["metadata"]["name"], item["metadata"].get("namespace")), item)
+            for item in (*found, *made)
+        ]
+
+    async def create(self, ref: ObjectRef, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Refuse: what is foreseen can only be read."""
+        raise Refused(f"{ref} is only planned")
+
+    async def patch(
+        self,
+        ref: ObjectRef,
+        operations: Sequence[Manifest],
+        *,
+        dry_run: bool = False,
+        subresource: str = "",
+    ) -> Manifest:
+        """Refuse: what is foreseen can only be read."""
+        raise Refused(f"{ref} is only planned")
+
+    async def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
+        """Refuse: what is foreseen can only be read."""
+        raise Refused(f"{ref} is only planned")
+
+    def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
+        """Refuse: the future does not change by itself."""
+        raise Refused(f"{resource.plural} are only planned")
+
+    def _foreseen(self, ref: ObjectRef, manifest: Manifest) -> Manifest:
+        mine = [w for w in self._writes if str(w.ref) == str(ref) and w.kind is not WriteKind.CREATE]
+        if not mine:
+            return manifest
+        after = copy.deepcopy(manifest)
+        for write in mine:
+            for field, values in (("labels", write.labels), ("annotations", write.annotations)):
+                if values:
+                    after["metadata"][field] = {**(after["metadata"].get(field) or {}), **values}
+            if write.kind is WriteKind.EXCLUDE and not own_terms(after, write.key):
+                terms = after["spec"]["podSelector"].setdefault("matchExpressions", [])
+                terms.append(exclusion(write.key, write.value))
+        return after
