@@ -44,25 +44,27 @@ class Release:
 
 
 def release(binary: str) -> Release | None:
-    """Return where a binary is published for this machine, or None if it is not."""
+    """Return where a binary is published for this machine with a checksum, or None if it is not.
+
+    kwok is published without one, so it is always built.
+    """
     architecture = MACHINES.get(platform.machine().lower())
     if platform.system() != "Linux" or architecture is None:
         return None
     module = next(module for module in MODULES if binary in module.packages)
-    version, target = module.version, f"linux-{architecture}"
+    version = module.version
     if module.folder == "kubernetes":
         url = f"https://{KUBERNETES_HOST}/release/{version}/bin/linux/{architecture}/{binary}"
         return Release(url=url, checksum_url=f"{url}.sha256")
-    if module.folder == "etcd":
-        folder = f"https://{GITHUB_HOST}/etcd-io/etcd/releases/download/{version}"
-        archive = f"etcd-{version}-{target}"
-        return Release(
-            url=f"{folder}/{archive}.tar.gz",
-            checksum_url=f"{folder}/SHA256SUMS",
-            member=f"{archive}/etcd",
-        )
-    url = f"https://{GITHUB_HOST}/kubernetes-sigs/kwok/releases/download/{version}/{binary}-{target}"
-    return Release(url=url, checksum_url=f"{url}.sha256")
+    if module.folder != "etcd":
+        return None
+    folder = f"https://{GITHUB_HOST}/etcd-io/etcd/releases/download/{version}"
+    archive = f"etcd-{version}-linux-{architecture}"
+    return Release(
+        url=f"{folder}/{archive}.tar.gz",
+        checksum_url=f"{folder}/SHA256SUMS",
+        member=f"{archive}/etcd",
+    )
 
 
 def fetch(published: Release, file: Path) -> None:

@@ -131,15 +131,22 @@ async def test_what_is_missing_is_built_when_no_release_can_be_reached(
 ) -> None:
     monkeypatch.setattr(releases, "KUBERNETES_HOST", "releases.invalid")
     monkeypatch.setattr(releases, "GITHUB_HOST", "releases.invalid")
-    for name in ("etcd", "kube-apiserver", "kube-controller-manager"):
+    for name in ("kwok", "kube-apiserver", "kube-controller-manager"):
         kubernetes(machine / "assets" / name, "v1.36.2")
-    fake_go(machine, "kwok")
+    fake_go(machine, "etcd")
     heard: list[Progress] = []
     paths = await controlplane.resolve(heard.append)
-    assert paths["kwok"] == controlplane.cache() / "kwok"
+    assert paths["etcd"] == controlplane.cache() / "etcd"
     phases = [progress.phase for progress in heard]
-    assert any(re.match("kwok is not fetched: releases.invalid cannot be reached", phase) for phase in phases)
-    assert "building kwok" in phases
+    assert any(re.match("etcd is not fetched: releases.invalid cannot be reached", phase) for phase in phases)
+    assert "building etcd" in phases
+
+
+def test_what_is_published_without_a_checksum_is_never_fetched() -> None:
+    assert releases.release("kwok") is None
+    for name in ("etcd", "kube-apiserver", "kube-controller-manager"):
+        published = releases.release(name)
+        assert published is None or published.checksum_url.startswith(f"https://{published.host}/")
 
 
 async def test_progress_is_told_by_what_is_done(tmp_path: Path) -> None:
