@@ -1,5 +1,6 @@
 """What a stack needs on this machine, what of it is missing, and how to get it. Nothing is changed."""
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from workers.stack.layout import Layout
 from workers.stack.modules import BINARIES
 
 OLDEST_PYTHON = (3, 11)
+PACKAGES = ("signals", "activities", "workflows", "workers", "deploy")
 STATE_BYTES = 500 << 20
 """Free space for the stores of a stack that is tried out."""
 BUILD_BYTES = 5 << 30
@@ -45,6 +47,7 @@ def examine(root: Path) -> list[Finding]:
     """Return what was found for a stack in this state folder."""
     looks: tuple[Callable[[], list[Finding]], ...] = (
         _python,
+        _packages,
         _wheels,
         _control_plane,
         _ports,
@@ -67,6 +70,21 @@ def _python() -> list[Finding]:
     if sys.version_info < OLDEST_PYTHON:
         return [_bad("python", version, "install Python 3.11 or later")]
     return [_good("python", version)]
+
+
+def _packages() -> list[Finding]:
+    """Other projects have a top-level `workflows` too, and only one of a name can be imported."""
+    ours = Path(__file__).parents[2]
+    specs = {name: importlib.util.find_spec(name) for name in PACKAGES}
+    strange = [
+        f"{name} from {spec.origin if spec else 'nowhere'}"
+        for name, spec in specs.items()
+        if spec is None or spec.origin is None or Path(spec.origin).parents[1] != ours
+    ]
+    if strange:
+        found = f"imported are {', '.join(strange)}"
+        return [_bad("packages", found, "install Firebreak into an environment of its own (uv tool, pipx)")]
+    return [_good("packages", str(ours))]
 
 
 def _wheels() -> list[Finding]:

@@ -64,7 +64,7 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("workers.stack.golang._installer", lambda: None)
     code, text = said(capsys, "doctor", "--state", str(tmp_path), "-o", "json")
     findings = {finding["what"]: finding for finding in json.loads(text)}
     assert code == Exit.FAILED
