@@ -76,7 +76,8 @@ class Words(dict[str, str]):
 def title(detector: Detector, alert: Alert, where: str, peer: Peer | None = None) -> str:
     """Return the suspicion in one sentence."""
     sentence = detector.title.format_map(Words(alert, where, peer))
-    sentence = sentence[0].upper() + sentence[1:]
+    if sentence.startswith(("a ", "an ")):
+        sentence = sentence[0].upper() + sentence[1:]
     return sentence if len(sentence) <= TITLE_LIMIT else sentence[: TITLE_LIMIT - 1] + "…"
 
 

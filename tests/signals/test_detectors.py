@@ -78,7 +78,9 @@ def test_a_detector_says_why_and_what_in_sentences(name: str) -> None:
         found = detector.peer(alert, ()) if detector.peer else None
         sentence = title(detector, alert, "pod shop/web-0", found)
         assert "{" not in sentence
-        assert sentence[0].isupper()
+        assert sentence[0].isupper() or sentence.startswith(
+            tuple(str(value) for value in alert.fields.values())
+        )
         assert "pod shop/web-0" in sentence or detector.about_node
 
 
