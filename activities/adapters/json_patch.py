@@ -34,7 +34,6 @@ def _one(parent: Any, token: str, operation: dict[str, Any]) -> None:
         case "add":
             parent[key] = copy.deepcopy(operation["value"])
         case "replace":
-            parent[key]
             parent[key] = copy.deepcopy(operation["value"])
         case "remove":
             del parent[key]

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
@@ -23,6 +24,8 @@ from signals.subjects import MANAGER
 
 LIST_SECONDS = 60.0
 CONNECTIONS = 64
+UNREADABLE = (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError)
+"""What the official client raises over a kubeconfig that is none."""
 
 
 async def connect(
@@ -42,7 +45,7 @@ async def connect(
             config.load_incluster_config(settings)
         else:
             await config.load_kube_config(str(kubeconfig), context, settings, persist_config=False)
-    except (config.ConfigException, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise BadInput(f"no access to a cluster: {error}") from error
     settings.connection_pool_maxsize = CONNECTIONS
     cluster = KubernetesCluster(Http(ApiClient(settings)), ref or ClusterRef(name=name, uid=""))
