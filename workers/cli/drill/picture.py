@@ -2,6 +2,7 @@
 
 import json
 
+from activities.action import case_label
 from activities.graph.network_policy import End, World, allowed
 from activities.ports import (
     DEPLOYMENTS,
@@ -12,7 +13,7 @@ from activities.ports import (
     Cluster,
     Manifest,
 )
-from signals.subjects import CASE
+from activities.release import standing
 from signals.threats import Peer
 from workers.cli.patience import patiently
 
@@ -45,9 +46,9 @@ def differences(before: Picture, after: Picture) -> list[str]:
 
 
 async def ours(cluster: Cluster, incident: str) -> list[str]:
-    """Return the objects in the whole cluster that carry an incident's label."""
-    found = await patiently(lambda: cluster.list(NETWORK_POLICIES, None, f"{CASE}={incident}"))
-    return [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in found]
+    """Return what still stands of an incident, anywhere in the cluster."""
+    found = await patiently(lambda: standing(cluster))
+    return [str(write) for one in found if one.case == case_label(incident) for write in one.writes]
 
 
 async def reaches(cluster: Cluster, pod: Manifest, peer: Peer) -> bool:

@@ -1,6 +1,7 @@
 """`firebreak release CASE | --all`: undo from what stands in the cluster alone, with everything else dead."""
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 
 from workers.cli.target import cluster_arguments, cluster_only
 from workers.cli.verb import Verb
@@ -18,18 +19,29 @@ def run(options: Namespace) -> int:
     """Release one case, or all; needs neither Temporal nor NATS nor agents."""
     import asyncio
 
-    from activities.release import release
-
+    from activities.release import Released, release
     from workers.cli.clusters import connected
+    from workers.cli.output import emit
+    from workers.cli.screen import Screen
 
     target = cluster_only(options)
 
-    async def act() -> None:
+    async def act() -> tuple[Released, ...]:
         async with connected(target.administrator()) as cluster:
-            await release(cluster, options.case)
+            return await release(cluster, options.case)
 
-    asyncio.run(act())
-    return 0
+    released = asyncio.run(act())
+
+    def table() -> None:
+        screen = Screen()
+        rows = [(one.case, "yes" if one.done else "NO", one.write or "-", one.note) for one in released]
+        if rows:
+            screen.table(("case", "done", "what", "note"), rows)
+        else:
+            screen.say(f"Nothing of {options.case or 'ours'} stands in this cluster.")
+
+    emit(options, [asdict(one) for one in released], table)
+    return 0 if all(one.done for one in released) else 1
 
 
 VERB = Verb(name="release", help="undo from the cluster alone, all else dead", arguments=arguments, run=run)
