@@ -13,7 +13,7 @@ import nats
 from nats.js import api
 from nats.js.errors import NotFoundError
 
-from activities.adapters.nats import ACK_WAIT_SECONDS, client_tls
+from activities.adapters.nats import ACK_WAIT_SECONDS, ClientTls
 from deploy.identities import FALCOSIDEKICK, Identity, identities, provisioner
 from signals.subjects import RUNTIME_GUARDIAN, spiffe_id, threats_api, threats_stream
 
@@ -202,7 +202,7 @@ async def provision(url: str, pki_dir: Path) -> None:
         name = provisioner(identity.agent)
         client = await nats.connect(
             url,
-            tls=client_tls(pki_dir, name),
+            tls=ClientTls(pki_dir, name).context,
             name=name,
             inbox_prefix=f"_INBOX.{name}",
             connect_timeout=5,

@@ -1,4 +1,4 @@
-"""A bare etcd and kube-apiserver with our manifests applied, and plain HTTP as any identity."""
+"""The embedded control plane without nodes and agents, our manifests applied, and plain HTTP as any identity."""
 
 import json
 import ssl
@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ import pytest
 
 from deploy import manifests
 from signals.subjects import NAMESPACE
-from tests.nats_server import free_port
-from workers.settings import assets_dir
-from workers.stack.pki import SERVER, Authority, Subject, service_account_key
+from workers.settings import inherited
+from workers.stack import controlplane, credentials, kubernetes
+from workers.stack.layout import Layout
+from workers.stack.modules import BINARIES
+from workers.stack.pki import Authority, Subject
+from workers.stack.ports import reserve
 
 JSON_PATCH = "application/json-patch+json"
 PLURALS = {"NetworkPolicy": "networkpolicies", "ValidatingAdmissionPolicy": "validatingadmissionpolicies"}
@@ -92,16 +95,14 @@ class ControlPlane:
     """One API server. `admin`, `person` and `agent` are who one can be."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.pki = folder, folder / "pki"
-        self.pki.mkdir()
+        self.layout = Layout(folder)
+        self.layout.make()
+        credentials.make(self.layout, embedded=True)
+        self.pki = self.layout.pki
         self.authority = Authority(self.pki, "ca")
-        service_account_key(self.pki)
-        hosts, addresses = ("localhost",), ("127.0.0.1",)
-        apiserver = Subject(name="kube-apiserver", hosts=hosts, addresses=addresses, usages=(SERVER,))
-        self.authority.issue(self.pki, "apiserver", apiserver)
-        self.port = free_port()
-        self.url = f"https://127.0.0.1:{self.port}"
-        self.admin = self.person("admin", "system:masters")
+        self.ports = reserve(self.layout.ports)
+        self.url = f"https://{self.ports.address('kube-apiserver')}"
+        self.admin = self.person("tests", "system:masters")
         self._tokens: dict[str, Api] = {}
 
     def person(self, name: str, *groups: str) -> Api:
@@ -131,7 +132,7 @@ class ControlPlane:
                 time.sleep(0.1)
             else:
                 return
-        raise AssertionError((self.folder / "kube-apiserver.log").read_text()[-4000:])
+        raise AssertionError(self.layout.log("kube-apiserver").read_text()[-4000:])
 
     def install(self) -> None:
         for manifest in manifests():
@@ -149,59 +150,21 @@ class ControlPlane:
             assert time.monotonic() < deadline, (manifest["kind"], manifest["metadata"], answer)
             time.sleep(0.1)
 
-    def etcd(self, binary: Path, client: int, peer: int) -> Sequence[str]:
-        urls = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
-        return [
-            str(binary),
-            f"--data-dir={self.folder / 'etcd'}",
-            "--unsafe-no-fsync=true",
-            f"--listen-client-urls={urls[0]}",
-            f"--advertise-client-urls={urls[0]}",
-            f"--listen-peer-urls={urls[1]}",
-            f"--initial-advertise-peer-urls={urls[1]}",
-            f"--initial-cluster=default={urls[1]}",
-        ]
-
-    def apiserver(self, binary: Path, etcd: int) -> Sequence[str]:
-        issuer = "https://kubernetes.default.svc.cluster.local"
-        return [
-            str(binary),
-            f"--etcd-servers=http://127.0.0.1:{etcd}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
-            f"--secure-port={self.port}",
-            "--endpoint-reconciler-type=none",
-            f"--tls-cert-file={self.pki / 'apiserver.crt'}",
-            f"--tls-private-key-file={self.pki / 'apiserver.key'}",
-            f"--client-ca-file={self.pki / 'ca.crt'}",
-            f"--cert-dir={self.pki}",
-            "--service-cluster-ip-range=10.0.0.0/24",
-            "--authorization-mode=Node,RBAC",
-            "--disable-admission-plugins=ServiceAccount",
-            f"--service-account-issuer={issuer}",
-            f"--service-account-key-file={self.pki / 'sa.pub'}",
-            f"--service-account-signing-key-file={self.pki / 'sa.key'}",
-            f"--api-audiences={issuer}",
-            "--enable-priority-and-fairness=false",
-        ]
-
 
 @contextmanager
 def running(folder: Path) -> Iterator[ControlPlane]:
     """Start the servers and install our manifests; end both processes afterwards."""
-    assets = assets_dir()
-    assert assets is not None, "KUBEBUILDER_ASSETS must name the control plane's binaries"
+    binaries = {name: found.path for name, found in controlplane.look().items()}
+    assert set(BINARIES) <= set(binaries), "the control plane is not built: firebreak doctor --build"
     plane = ControlPlane(folder)
-    with ExitStack() as stack:
-        client, peer = free_port(), free_port()
-        for name, command in (
-            ("etcd", plane.etcd(assets / "etcd", client, peer)),
-            ("kube-apiserver", plane.apiserver(assets / "kube-apiserver", client)),
-        ):
-            log = stack.enter_context((folder / f"{name}.log").open("wb"))
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+    with ExitStack() as stack, plane.ports.guard:
+        servers = kubernetes.servers(plane.layout, plane.ports, binaries, inherited(), durable=False)
+        for server in servers[:3]:
+            log = stack.enter_context(plane.layout.log(server.name).open("wb"))
+            process = subprocess.Popen(server.command, env=dict(server.environment), stdout=log, stderr=log)
             stack.callback(_end, process)
-        plane.wait()
+            if server.name == "kube-apiserver":
+                plane.wait()
         plane.install()
         yield plane
 

@@ -1,13 +1,16 @@
 """A real nats-server with the shipped configuration and fresh certificates, for one test module."""
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +69,12 @@ class NatsServer:
             else:
                 return
         raise AssertionError("nats-server did not listen within 15 s")
+
+    def monitor(self, path: str) -> dict[str, Any]:
+        """Return what the monitoring port says."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.monitor_port}/{path}", timeout=5) as response:
+            found: dict[str, Any] = json.loads(response.read())
+        return found
 
     def kill(self) -> None:
         if self.process is not None:

@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Self
 from uuid import uuid4
@@ -18,11 +17,11 @@ import nats.errors
 import structlog
 from nats.js.errors import NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
-from activities.adapters.nats import NatsBucket, client_tls, translated
+from activities.adapters.nats import ClientTls, NatsBucket, translated
 from activities.ports import KeyValue
 from signals.errors import SettingsInvalid, Unavailable
 from signals.subjects import dead_subject, threats_api
-from workers.delivery import Message, Pull, Stored, kept_alive
+from workers.delivery import Accepted, Message, Pull, Stored, kept_alive
 from workers.settings import Settings
 
 REASON = "Firebreak-Reason"
@@ -51,20 +50,13 @@ Callback = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """JetStream's answer to an append. A duplicate was stored before, under this sequence."""
-
-    sequence: int
-    duplicate: bool
-
-
 class Bus:
     """One agent's connection. Methods raise `Unavailable` when NATS does not answer."""
 
-    def __init__(self, agent: str) -> None:
+    def __init__(self, agent: str, tls: ClientTls) -> None:
         """Make a bus that is not connected; use `connect`."""
         self.agent = agent
+        self._tls = tls
         self._client: Any = nats.NATS()
         self._js: Any = self._client.jetstream(timeout=ANSWER_SECONDS)
         self._denials: deque[tuple[float, str]] = deque(maxlen=64)
@@ -79,16 +71,15 @@ class Bus:
         """
         if settings.nats_dir is None:
             raise SettingsInvalid("FIREBREAK_NATS_DIR must name the folder of certificates")
-        bus = cls(agent)
         try:
-            context = client_tls(settings.nats_dir, agent)
+            bus = cls(agent, ClientTls(settings.nats_dir, agent))
         except OSError as error:
             raise SettingsInvalid(f"FIREBREAK_NATS_DIR: {settings.nats_dir}: {error}") from error
         with translated(f"connecting to {settings.nats_url} as {agent}"):
             async with asyncio.timeout(CONNECT_SECONDS):
                 await bus._client.connect(
                     settings.nats_url,
-                    tls=context,
+                    tls=bus._tls.context,
                     name=agent,
                     inbox_prefix=f"_INBOX.{agent}",
                     error_cb=bus._on_error,
@@ -145,11 +136,15 @@ class Bus:
     async def bury(
         self, source: str, payload: bytes, reason: str, headers: Mapping[str, str] | None = None
     ) -> int:
-        """Store what cannot be handled as a dead letter, with the reason in a header."""
+        """Store what cannot be handled as a dead letter, with the reason in a header.
+
+        Headers that tell the server what to do are left out: they are the first sender's, not ours.
+        """
+        kept = {
+            name: value for name, value in (headers or {}).items() if not name.lower().startswith("nats-")
+        }
         text = " ".join(reason.split())[:_REASON_LENGTH].encode("ascii", "backslashreplace").decode()
-        return await self.append(
-            dead_subject(self.agent, source), payload, headers={**(headers or {}), REASON: text}
-        )
+        return await self.append(dead_subject(self.agent, source), payload, headers={**kept, REASON: text})
 
     def kv(self, bucket: str) -> KeyValue:
         """Return one of our own buckets."""
@@ -241,6 +236,7 @@ class Bus:
 
     async def _on_disconnect(self) -> None:
         if not self._client.is_closed:
+            self._tls.renew()
             log.warning("nats disconnected", agent=self.agent)
 
     async def _on_reconnect(self) -> None:

@@ -59,6 +59,14 @@ class Message(Stored):
         await self.raw.term()
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """JetStream's answer to an append. A duplicate was stored before, under this sequence."""
+
+    sequence: int
+    duplicate: bool
+
+
 class Pull:
     """Pull requests over one inbox: `open`, then `ask` and `answers` in turn, then `close`."""
 

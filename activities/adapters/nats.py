@@ -3,7 +3,7 @@
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,16 +46,24 @@ def decode_key(encoded: str) -> str:
     return raw.decode("utf-8", "surrogatepass")
 
 
-def client_tls(folder: Path, name: str) -> ssl.SSLContext:
-    """Return our side of mutual TLS: `ca.crt`, `<name>.crt` and `<name>.key` of a folder.
+class ClientTls:
+    """Our side of mutual TLS: `ca.crt`, `<name>.crt` and `<name>.key` of a folder."""
 
-    Raises:
-        OSError: a file is missing, or holds no key or certificate.
-    """
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / "ca.crt"))
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
-    return context
+    def __init__(self, folder: Path, name: str) -> None:
+        """Read the files.
+
+        Raises:
+            OSError: one is missing, or holds no key or certificate.
+        """
+        self._files = folder / f"{name}.crt", folder / f"{name}.key"
+        self.context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / "ca.crt"))
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self.context.load_cert_chain(*self._files)
+
+    def renew(self) -> None:
+        """Read the certificate again: it may have been renewed. One that cannot be read changes nothing."""
+        with suppress(OSError):
+            self.context.load_cert_chain(*self._files)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The admission policies on a real API server: allowed shapes pass, every other shape is refused."""
 
+import time
 import uuid
 from typing import Any
 
@@ -9,9 +10,7 @@ from deploy.identities import EXECUTOR_ROLE, LEAD_VERBS, ONCALL_VERBS
 from deploy.rbac import executor_binding
 from signals.approvals import Verb
 from signals.subjects import LIAISON, NAMESPACE, REMEDIATION_EXECUTOR
-from tests.control_plane import Answer, Api, ControlPlane, control_plane
-
-__all__ = ["control_plane"]
+from tests.control_plane import Answer, Api, ControlPlane
 
 pytestmark = pytest.mark.stack
 
@@ -91,7 +90,10 @@ def pod(control_plane: ControlPlane, executor: Api) -> str:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": SPACE, "labels": {"app": "web"}, "annotations": {"a": "b"}},
-        "spec": {"containers": [{"name": "c", "image": "example.com/web:1"}]},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "containers": [{"name": "c", "image": "example.com/web:1"}],
+        },
     }
     assert control_plane.admin.create(manifest).status == 201
     return f"{PODS}/{name}"
@@ -180,7 +182,7 @@ def test_a_person_with_create_on_commands_alone_says_no_verb(control_plane: Cont
 
 
 def test_commands_are_spoken_in_our_namespace_only(control_plane: ControlPlane, executor: Api) -> None:
-    assert caged(control_plane.admin.create(command(Verb.APPROVE, "admin", namespace=OTHER)))
+    assert caged(control_plane.admin.create(command(Verb.APPROVE, "tests", namespace=OTHER)))
 
 
 # ---- the liaison --------------------------------------------------------------------------------------------
@@ -424,3 +426,17 @@ def test_no_agent_changes_an_admission_policy(control_plane: ControlPlane, execu
         for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
             assert api.delete(f"{root}/{kind}/firebreak-executor-pod-cage").status == 403
             assert api.call("POST", f"{root}/{kind}", {}).status == 403
+
+
+def test_every_expression_is_of_the_right_type(control_plane: ControlPlane) -> None:
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    found: dict[str, Any] = {}
+    for _ in range(100):
+        items = control_plane.admin.call("GET", path).body["items"]
+        found = {one["metadata"]["name"]: one.get("status", {}).get("typeChecking") for one in items}
+        if None not in found.values():
+            break
+        time.sleep(0.2)
+
+    assert len(found) == 4
+    assert all(checked == {} for checked in found.values()), found

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from signals.subjects import NAMESPACE
-from tests.control_plane import Answer, ControlPlane, control_plane
-
-__all__ = ["control_plane"]
+from tests.control_plane import Answer, ControlPlane
 
 pytestmark = pytest.mark.stack
 
@@ -16,7 +14,7 @@ ROOT = "/apis/firebreak.dev/v1alpha1"
 
 
 def command(**spec: Any) -> dict[str, Any]:
-    given = {"verb": "undo", "incident": "shop-web-1", "actor": "admin", "role": "oncall", **spec}
+    given = {"verb": "undo", "incident": "shop-web-1", "actor": "tests", "role": "oncall", **spec}
     return {
         "apiVersion": "firebreak.dev/v1alpha1",
         "kind": "Command",

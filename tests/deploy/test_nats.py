@@ -3,7 +3,6 @@
 import asyncio
 import json
 import ssl
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import APIError
 
-from activities.adapters.nats import client_tls
+from activities.adapters.nats import ClientTls
 from deploy.identities import client_certificates, identities
 from deploy.nats import MAX_PAYLOAD, provision, render
 from signals.subjects import (
@@ -61,7 +60,7 @@ class Speaker:
     async def connect(self, server: NatsServer, name: str, certificate: str = "", **options: Any) -> None:
         await self.client.connect(
             server.url,
-            tls=client_tls(server.pki, certificate or name),
+            tls=ClientTls(server.pki, certificate or name).context,
             name=name,
             inbox_prefix=f"_INBOX.{name}",
             error_cb=self._note,
@@ -105,15 +104,9 @@ async def count(server: NatsServer, stream: str, owner: str = RUNTIME_GUARDIAN) 
         return int((await installer.js.stream_info(stream)).state.messages)
 
 
-def monitor(server: NatsServer, path: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.monitor_port}/{path}", timeout=5) as response:
-        found: dict[str, Any] = json.loads(response.read())
-    return found
-
-
 def stored(server: NatsServer) -> list[dict[str, Any]]:
     """Return the configuration of every stream of every account."""
-    accounts = monitor(server, "jsz?accounts=1&streams=1&config=1")["account_details"]
+    accounts = server.monitor("jsz?accounts=1&streams=1&config=1")["account_details"]
     return [stream["config"] for account in accounts for stream in account["stream_detail"]]
 
 
@@ -125,7 +118,7 @@ async def test_every_certificate_is_who_its_uri_says_in_the_account_of_its_agent
 ) -> None:
     for name in client_certificates():
         async with speaking(nats_server, name) as speaker:
-            found = monitor(nats_server, "connz?auth=1")["connections"]
+            found = nats_server.monitor("connz?auth=1")["connections"]
             (mine,) = (one for one in found if one["cid"] == speaker.client.client_id)
             owner = RUNTIME_GUARDIAN if name == SIDEKICK else name.removeprefix("provisioner-")
 
@@ -149,7 +142,7 @@ async def test_a_certificate_that_is_not_ours_to_map_does_not_come_in(
 
     with pytest.raises((NatsError, OSError)):
         await nats.connect(
-            nats_server.url, tls=client_tls(tmp_path, "x"), allow_reconnect=False, connect_timeout=3
+            nats_server.url, tls=ClientTls(tmp_path, "x").context, allow_reconnect=False, connect_timeout=3
         )
 
 
@@ -373,7 +366,7 @@ async def test_everything_is_on_disk_and_synced_before_it_is_acknowledged(nats_s
     assert configuration["jetstream"]["sync_interval"] == "always"
     assert len(storage) == sum(len(one.streams) + len(one.buckets) for one in identities())
     assert set(storage) == {api.StorageType.FILE}
-    assert monitor(nats_server, "varz")["max_payload"] == MAX_PAYLOAD >= 1 << 20
+    assert nats_server.monitor("varz")["max_payload"] == MAX_PAYLOAD >= 1 << 20
 
 
 def test_the_configuration_allows_by_name_only(tmp_path: Path) -> None:

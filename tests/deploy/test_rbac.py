@@ -16,9 +16,7 @@ from signals.subjects import (
     REMEDIATION_EXECUTOR,
     service_account,
 )
-from tests.control_plane import ControlPlane, control_plane
-
-__all__ = ["control_plane"]
+from tests.control_plane import ControlPlane
 
 pytestmark = pytest.mark.stack
 

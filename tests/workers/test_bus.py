@@ -1,8 +1,6 @@
 """The bus against a real NATS: durable appends, consuming across accounts, restarts and buckets."""
 
 import asyncio
-import json
-import urllib.request
 import uuid
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -15,6 +13,7 @@ from activities.adapters.nats import ACK_WAIT_SECONDS
 from deploy.nats import MAX_PAYLOAD, provision
 from signals.errors import BadInput, Conflict, SettingsInvalid, Unavailable
 from signals.subjects import (
+    LIAISON,
     ORCHESTRATOR,
     RECEIPTS_BUCKET,
     REMEDIATION_EXECUTOR,
@@ -24,6 +23,7 @@ from signals.subjects import (
     dead_subject,
     feed_stream,
     feed_subject,
+    spiffe_id,
     state_bucket,
     threat_subject,
     threats_stream,
@@ -174,6 +174,23 @@ async def test_consuming_and_appending_go_on_after_nats_was_killed(tmp_path: Pat
     assert {message.data for message in messages} == {before, after}
 
 
+async def test_a_lost_connection_comes_back_with_the_certificate_that_is_there_then(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        async with connected(server, ORCHESTRATOR) as bus:
+            for suffix in ("crt", "key"):
+                other = (server.pki / f"{LIAISON}.{suffix}").read_bytes()
+                (server.pki / f"{ORCHESTRATOR}.{suffix}").write_bytes(other)
+            server.kill()
+            server.start()
+            for _ in range(200):
+                if bus._client.is_connected and bus._client.stats["reconnects"]:
+                    break
+                await asyncio.sleep(0.05)
+            (connection,) = server.monitor("connz?auth=1")["connections"]
+
+    assert connection["authorized_user"] == spiffe_id(LIAISON)
+
+
 async def test_many_pulls_leave_nothing_behind_in_the_server(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         await provision(server.url, server.pki)
@@ -185,16 +202,9 @@ async def test_many_pulls_leave_nothing_behind_in_the_server(tmp_path: Path) -> 
                     count += 1
                     if count == 600:
                         break
-                remembered = _responses(server)
+                account = server.monitor(f"accountz?acc={RUNTIME_GUARDIAN}")["account_detail"]
 
-    assert remembered <= 256
-
-
-def _responses(server: NatsServer) -> int:
-    """Return how many replies the server still expects from the guardian's account."""
-    url = f"http://127.0.0.1:{server.monitor_port}/accountz?acc={RUNTIME_GUARDIAN}"
-    with urllib.request.urlopen(url, timeout=5) as response:
-        return len(json.loads(response.read())["account_detail"].get("responses") or {})
+    assert len(account.get("responses") or {}) <= 256
 
 
 async def test_an_append_that_is_denied_says_which_permission_was_missing(nats_server: NatsServer) -> None:
@@ -234,6 +244,52 @@ async def test_a_dead_letter_keeps_the_payload_and_says_why(nats_server: NatsSer
     assert dead.data == b"\x00garbage"
     assert dead.headers[REASON] == "not JSON: line 1, \\xbb and so on"
     assert dead.subject == f"firebreak.dead.{RUNTIME_GUARDIAN}.falco"
+
+
+async def test_headers_that_command_the_server_do_not_keep_a_message_from_being_buried(
+    nats_server: NatsServer,
+) -> None:
+    headers = {"Nats-Expected-Stream": THREATS, "nats-rollup": "all", "Nats-Msg-Id": "1", "traceparent": "00"}
+    async with connected(nats_server, RUNTIME_GUARDIAN) as guardian:
+        await guardian.bury("headers", b"x", "why", headers)
+        dead = await guardian.last(dead_stream(RUNTIME_GUARDIAN))
+
+    assert dead is not None
+    assert {name: dead.headers[name] for name in dead.headers if name != "Nats-Msg-Id"} == {
+        "traceparent": "00",
+        REASON: "why",
+    }
+
+
+async def test_what_was_terminated_never_comes_again(nats_server: NatsServer) -> None:
+    async with (
+        connected(nats_server, RUNTIME_GUARDIAN) as guardian,
+        connected(nats_server, ORCHESTRATOR) as reader,
+    ):
+        poison, after = unique(), unique()
+        await guardian.append(SUBJECT, poison)
+        (message,) = await take(reader, {poison}, ack=False)
+        await message.term()
+        await asyncio.sleep(ACK_WAIT_SECONDS + 0.5)
+        await guardian.append(SUBJECT, after)
+        seen = [message.data for message in await take(reader, {after})]
+
+    assert seen == [after]
+
+
+async def test_a_feed_holds_only_what_is_not_done_yet(nats_server: NatsServer) -> None:
+    async with connected(nats_server, RUNTIME_GUARDIAN) as guardian:
+        payload = unique()
+        await guardian.append(feed_subject(RUNTIME_GUARDIAN, "falco"), payload)
+        assert (await guardian.last(FEED)) is not None
+        async with asyncio.timeout(5), aclosing(guardian.consume(FEED, RUNTIME_GUARDIAN)) as batches:
+            async for batch in batches:
+                for message in batch:
+                    await message.ack()
+                if not batch:
+                    break
+
+        assert await guardian.last(FEED) is None
 
 
 async def test_a_stream_is_read_back_newest_first(nats_server: NatsServer) -> None:
