@@ -61,7 +61,9 @@ class Action:
     tier: Tier
     """The lowest tier that asks for it."""
     permissions: tuple[str, ...]
-    """Every right that plan, writes, verification and inverse use: `group/resource: verb, verb`."""
+    """Every right in the target's namespace that it uses: `group/resource: verb, verb`."""
+    surroundings: tuple[str, ...] = ()
+    """What it reads of the cluster itself, to see whether that would be touched."""
     inverse: Inverse
     on_expiry: OnExpiry
     ttl: Literal["restrict_ttl_seconds", "isolate_ttl_seconds"]

@@ -130,12 +130,14 @@ OF_KUBE_SYSTEM = ("apps", "daemonsets")
 
 
 def _executor() -> Identity:
-    declared = _grants(*_declared(load(activities.actions, Action)), *EXECUTOR_PERMISSIONS)
+    actions = load(activities.actions, Action)
+    declared = _grants(*_declared(actions), *EXECUTOR_PERMISSIONS)
+    surroundings = (permission for action in actions.values() for permission in action.surroundings)
     system = tuple(one for one in declared if (one.group, one.resource) == OF_KUBE_SYSTEM)
     return Identity(
         agent=REMEDIATION_EXECUTOR,
         buckets=(state_bucket(REMEDIATION_EXECUTOR), RECEIPTS_BUCKET),
-        cluster=_grants("namespaces: get, list", f"{_ENROLMENTS}: get, list, watch"),
+        cluster=_grants("namespaces: get, list", f"{_ENROLMENTS}: get, list, watch", *surroundings),
         enrolled=tuple(one for one in declared if one not in system),
         within=((KUBE_SYSTEM, system),),
     )
