@@ -40,6 +40,7 @@ def settings(
             "temporal_namespace": temporal.NAMESPACE,
             "temporal_ui": f"http://{ports.address('temporal-ui')}",
             "nats_url": nats.url(ports),
+            "memory_dir": layout.root if cluster == "memory" else None,
             "nats_dir": layout.nats,
             "keys_dir": layout.keys,
             **(_receiver(layout, ports) if receives_alerts((process,)) else {}),

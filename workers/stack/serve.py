@@ -2,14 +2,11 @@
 
 import asyncio
 import logging
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 
 from signals.errors import StackError
 from workers import settings
@@ -22,7 +19,6 @@ from workers.stack.run import Stack
 PAUSE = 0.1
 DETACHED_PATIENCE = 180.0
 """Seconds that a detached supervisor may take; the control plane is built before it is started."""
-DOWN_PATIENCE = 60.0
 LOG_TAIL = 15
 
 
@@ -102,30 +98,3 @@ def _tail(layout: Layout) -> str:
     except OSError:
         lines = []
     return "\n  ".join([f"the end of {layout.log('supervisor')} says", *lines])
-
-
-def down(root: Path) -> bool:
-    """Stop the stack of a state folder, and what an earlier one left. Say whether there was anything to stop.
-
-    Raises:
-        StackError: it does not end.
-    """
-    layout = Layout(root.absolute())
-    pid = state.supervisor(root)
-    if pid:
-        os.kill(pid, signal.SIGTERM)
-        _await(lambda: state.supervisor(root) != pid, f"the supervisor (pid {pid}) does not end")
-    left = [process.pid for process in state.leftovers(layout) if process.pid]
-    for child in left:
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    _await(lambda: not state.leftovers(layout), f"what an earlier stack left does not end: {left}")
-    return bool(pid or left)
-
-
-def _await(holds: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + DOWN_PATIENCE
-    while not holds():
-        if time.monotonic() > deadline:
-            raise StackError(otherwise)
-        time.sleep(PAUSE)

@@ -8,7 +8,7 @@ from workers.cli.verb import Verb, no_arguments, state_dir
 def run(options: Namespace) -> int:
     """Stop everything of the state folder."""
     from workers.cli.output import emit
-    from workers.stack.serve import down
+    from workers.stack.ending import down
 
     root = state_dir(options)
     stopped = down(root)
