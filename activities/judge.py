@@ -6,22 +6,17 @@ is read here and its digest goes into every decision, and a workflow never looks
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities import policies
 from activities.judgement import Judgement, Weighing
-from signals.catalog import load
 from signals.decisions import Decision
 from signals.envelope import Signer
 from signals.policy import Policy
 from signals.requests import JudgeRequest
 from signals.threats import ThreatEvent
-
-JUDGEMENTS: Mapping[str, Judgement] = load(policies, Judgement)
-"""Every judgement, found by looking in the folder."""
 
 BUSY_PER_SECOND = 5
 """Judgements a second above which what follows a first write is spread out (design: a burst of 100)."""
@@ -43,10 +38,10 @@ def latest(events: tuple[ThreatEvent, ...], policy: Policy) -> tuple[ThreatEvent
     return tuple(best[key] for key in sorted(best))
 
 
-def weigh(request: JudgeRequest, policy: Policy) -> Weighing:
+def weigh(request: JudgeRequest, policy: Policy, judgements: Iterable[Judgement]) -> Weighing:
     """Return the scales after every judgement; pure, and the same for any order of the events."""
     scales = Weighing(request=request, policy=policy, events=latest(request.events, policy))
-    for judgement in sorted(JUDGEMENTS.values(), key=lambda judgement: judgement.order):
+    for judgement in sorted(judgements, key=lambda judgement: judgement.order):
         scales = judgement.weigh(scales)
     return scales
 
@@ -64,9 +59,14 @@ class Judging:
     """The judge, with the policy and the key that it signs with."""
 
     def __init__(
-        self, policy: Policy, signer: Signer, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        judgements: Mapping[str, Judgement],
+        policy: Policy,
+        signer: Signer,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Judge by this policy and sign as this agent."""
+        """Judge by these judgements and this policy, and sign as this agent."""
+        self._judgements = tuple(judgements.values())
         self._policy = policy
         self._signer = signer
         self._now = now
@@ -76,7 +76,7 @@ class Judging:
     async def judge(self, request: JudgeRequest) -> Decision:
         """Return a signed decision over all events of an incident."""
         now = self._now()
-        scales = weigh(request, self._policy)
+        scales = weigh(request, self._policy, self._judgements)
         trace = next((event.trace for event in scales.events if event.trace), {})
         return self._signer.seal(
             Decision(

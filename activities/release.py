@@ -47,6 +47,9 @@ class Standing:
     incident: str = ""
     """The incident's full id; empty for orphans."""
     action: str = ""
+    """The action's type."""
+    id: str = ""
+    """The action's id, where what stands still says so."""
     index: int = ORPHAN
     expires_at: datetime | None = None
     on_expiry: OnExpiry | None = None
@@ -142,6 +145,7 @@ def _own(policy: Manifest, labels: Mapping[str, str]) -> Iterator[Standing]:
             mark=key.removeprefix(MARK_PREFIX),
             incident=annotations.get(WORKFLOW, ""),
             action=labels.get(ACTION, ""),
+            id=str(_json(annotations.get(INVERSE)).get("action", "")),
             index=_number(_json(annotations.get(INVERSE)).get("index")),
             expires_at=_time(annotations.get(EXPIRES_AT)),
             on_expiry=_expiry(annotations.get(ON_EXPIRY)),
@@ -171,8 +175,9 @@ def _of_pods(pods: Iterable[Manifest]) -> Iterator[Standing]:
                 mark=key.removeprefix(MARK_PREFIX).removeprefix(PEER_PREFIX),
                 incident=str(story.get("case", "")),
                 action=str(story.get("action", "")),
+                id=str(story.get("id", "")),
                 index=_number(story.get("index")),
-                expires_at=_time(story.get("expires-at")),
+                expires_at=_time(story.get(EXPIRES_AT)),
                 on_expiry=_expiry(story.get("on-expiry")),
                 writes=(write,),
             )

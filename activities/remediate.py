@@ -13,12 +13,11 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities import actions, writing
+from activities import writing
 from activities.action import Action, CaseRef
 from activities.authority import Authority
 from activities.ports import PODS, Cluster, KeyValue
 from signals.approvals import Verb
-from signals.catalog import load
 from signals.decisions import Decision, OnExpiry, PlannedAction
 from signals.entities import Entity
 from signals.envelope import Trust
@@ -36,9 +35,6 @@ from signals.requests import (
     Stack,
     StackRequest,
 )
-
-ACTIONS: Mapping[str, Action] = load(actions, Action)
-"""Every action, found by looking in the folder."""
 
 HEARTBEAT_SECONDS = 0.5
 
@@ -72,13 +68,15 @@ class Remediating:
     def __init__(
         self,
         *,
+        actions: Mapping[str, Action],
         cluster: Cluster,
         records: KeyValue,
         trust: Trust,
         policy: Policy,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Write to this cluster, remember in this bucket, believe these keys."""
+        """Know these actions, write to this cluster, remember in this bucket, believe these keys."""
+        self._actions = actions
         self._cluster = cluster
         self._records = records
         self._policy = policy
@@ -154,8 +152,7 @@ class Remediating:
             return await self._written(decision, plan, recorded, request)
         ruling = await self._authority.rule(decision, plan, request.approval)
         if ruling.disposition not in (Disposition.REFUSED, Disposition.FAILED):
-            tried = await writing.every(writing.dry_run(self._cluster, action) for action in plan.actions)
-            answers = tuple(answer for action in tried for answer in action)
+            answers = await writing.dry_run(self._cluster, plan)
             plan = plan.model_copy(update={"dry_run": answers})
             no = [answer for answer in answers if not answer.accepted]
             if no:
@@ -177,7 +174,7 @@ class Remediating:
         return plan.model_copy(update={"hash": plan.digest()})
 
     async def _plan_one(self, decision: Decision, action: PlannedAction) -> ActionPlan:
-        kind = ACTIONS.get(action.type)
+        kind = self._actions.get(action.type)
         if kind is None:
             raise Refused(f"there is no action {action.type!r}")
         expires_at = decision.decided_at + timedelta(seconds=action.ttl_seconds)
@@ -193,9 +190,7 @@ class Remediating:
         for planned in plan.actions:
             receipt = recorded[planned.action.id] or await self._remember(decision, plan, planned, request)
             if receipt.state.stands:
-                await writing.apply(
-                    self._cluster, receipt.plan, expires_at=receipt.expires_at, plan_hash=receipt.plan_hash
-                )
+                await writing.apply(self._cluster, receipt.plan)
             receipts.append(receipt)
         return Outcome(disposition=Disposition.APPLIED, plan=plan, receipts=tuple(receipts))
 
@@ -267,7 +262,7 @@ class Remediating:
     async def _verified(self, receipt: Receipt) -> Receipt:
         if not receipt.state.stands or receipt.state is ActionState.DRIFTED:
             return receipt
-        checks = await ACTIONS[receipt.action.type].verify(self._cluster, receipt)
+        checks = await self._actions[receipt.action.type].verify(self._cluster, receipt)
         results = {check.result for check in checks}
         state = ActionState.EFFECTIVE
         if Result.FAILED in results:
@@ -280,19 +275,14 @@ class Remediating:
         """Write what is missing around one action, and put it on record with the rest of its plan."""
         if not receipt.state.stands or receipt.state is ActionState.DRIFTED:
             return receipt, []
-        missing = await ACTIONS[receipt.action.type].hold(self._cluster, receipt)
+        missing = await self._actions[receipt.action.type].hold(self._cluster, receipt)
         if not missing:
             return receipt, []
         known = {str(write) for write in receipt.plan.writes}
         added = tuple(write for write in missing if str(write) not in known)
         plan = receipt.plan.model_copy(update={"writes": (*receipt.plan.writes, *added)})
         receipt = await self._store(receipt.model_copy(update={"plan": plan}))
-        await writing.apply(
-            self._cluster,
-            receipt.plan.model_copy(update={"writes": missing}),
-            expires_at=receipt.expires_at,
-            plan_hash=receipt.plan_hash,
-        )
+        await writing.apply(self._cluster, receipt.plan.model_copy(update={"writes": missing}))
         return receipt, [f"held: {write}" for write in missing]
 
     async def _may_revert(self, request: RevertRequest, receipts: list[Receipt]) -> None:
@@ -330,7 +320,7 @@ class Remediating:
     async def _extended(self, receipt: Receipt, until: datetime) -> Receipt:
         if not receipt.state.stands:
             return receipt
-        await writing.postpone(self._cluster, receipt.plan, until)
+        await writing.extend(self._cluster, receipt.plan.writes, until)
         return await self._store(receipt.model_copy(update={"expires_at": until}))
 
     async def _gone(self, stack: StackRequest) -> bool:

@@ -4,6 +4,7 @@ Apply and revert both begin here, so both can be interrupted anywhere and simply
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -114,9 +115,29 @@ def _marked(write: Write, there: Manifest) -> Sight:
     found = [key for key in wanted if key in present]
     if not found:
         return Sight(write, State.ABSENT, there)
-    wrong = [key for key in wanted if key != EXPIRES_AT and present.get(key) != wanted[key]]
+    wrong = [key for key in wanted if timeless(str(present.get(key))) != timeless(wanted[key])]
     drift = f"{wrong[0]} on {write.ref} was changed by {changed_by(there)}" if wrong else ""
     return Sight(write, State.STANDS, there, drift)
+
+
+def retold(key: str, told: str, expires_at: str) -> str:
+    """Return the story that an annotation of ours tells, with another expiry; all else as it is."""
+    if not key.startswith(MARK_PREFIX):
+        return told
+    try:
+        story = json.loads(told)
+    except ValueError:
+        return told
+    return json.dumps({**story, EXPIRES_AT: expires_at}, separators=(",", ":"), sort_keys=True)
+
+
+def timeless(text: str) -> str:
+    """Return a value of ours without the expiry that it may tell: who extends it has not changed it."""
+    try:
+        story = json.loads(text)
+    except ValueError:
+        return text
+    return json.dumps({**story, EXPIRES_AT: ""}, sort_keys=True) if isinstance(story, dict) else text
 
 
 def _excluded(write: Write, there: Manifest) -> Sight:

@@ -13,10 +13,9 @@ from activities.ports import ENDPOINT_SLICES, NODES, SERVICES, Cluster, Manifest
 from activities.writing import every
 from signals.errors import Refused
 
-PERMISSIONS = (
-    "nodes: list",
+PEER_PERMISSIONS = ("nodes: list", "services: list", "discovery.k8s.io/endpointslices: list")
+API_PERMISSIONS = (
     "services: list",
-    "discovery.k8s.io/endpointslices: list",
     "admissionregistration.k8s.io/validatingwebhookconfigurations: list",
     "admissionregistration.k8s.io/mutatingwebhookconfigurations: list",
     "apiregistration.k8s.io/apiservices: list",

@@ -17,13 +17,16 @@ from typing import TypeVar
 from activities.graph.network_policy import matches
 from activities.patches import backward, escaped, forward, same_uid
 from activities.ports import PODS, Cluster, Manifest
-from activities.standing import Sight, State, look, moment
+from activities.standing import Sight, State, look, moment, retold
 from signals.errors import BadInput, Conflict, Drifted, NotFound, Refused
-from signals.plans import ActionPlan, DryRun, Plan, Write, WriteKind
+from signals.plans import ActionPlan, DryRun, ObjectRef, Plan, Write, WriteKind
 from signals.subjects import EXPIRES_AT
 
 ATTEMPTS = 25
 """How often one write meets somebody else's before it gives up; a hundred cases may leave one policy at once."""
+
+RELEASING = "releasing"
+"""In the place of an expiry: the sweeper is putting it back."""
 
 T = TypeVar("T")
 
@@ -96,20 +99,45 @@ async def revert(cluster: Cluster, plan: ActionPlan, *, force: bool = False) -> 
         await every(undo(cluster, sight.write, force=force) for _, sight in phase)
 
 
-async def extend(cluster: Cluster, plan: ActionPlan, expires_at: datetime) -> None:
-    """Write another expiry on everything of a plan that carries one.
+async def extend(cluster: Cluster, writes: Sequence[Write], expires_at: datetime) -> None:
+    """Write another expiry on everything of these writes that carries one.
 
     Raises:
-        Conflict, NotFound, Refused, Unavailable: as the API server says.
+        Conflict: it is being released in this very moment, or somebody else wrote first.
+        NotFound, Refused, Unavailable: as the API server says.
     """
-    path = f"/metadata/annotations/{escaped(EXPIRES_AT)}"
-    value = moment(expires_at)
-    for sight in await every(look(cluster, write) for write in plan.writes):
-        there = sight.object
-        if sight.state is State.STANDS and there and EXPIRES_AT in there["metadata"].get("annotations", {}):
-            await cluster.patch(
-                sight.write.ref, [same_uid(there), {"op": "replace", "path": path, "value": value}]
-            )
+    for sight in await every(look(cluster, write) for write in writes):
+        if sight.state is State.STANDS and sight.object:
+            await _stamp(cluster, sight.write.ref, sight.object, moment(expires_at))
+
+
+async def claim(cluster: Cluster, writes: Sequence[Write]) -> None:
+    """Say on everything of these writes that it is being released, so that nobody extends it any more.
+
+    Raises:
+        Conflict: somebody has extended it in this very moment.
+        Refused, Unavailable: as the API server says.
+    """
+    for sight in await every(look(cluster, write) for write in writes):
+        if sight.state is State.STANDS and sight.object:
+            await _stamp(cluster, sight.write.ref, sight.object, RELEASING)
+
+
+async def _stamp(cluster: Cluster, ref: ObjectRef, there: Manifest, value: str) -> None:
+    """Put a value in the place of every expiry that an object tells, if nobody else has since it was read."""
+    operations: list[Manifest] = []
+    for key, told in (there["metadata"].get("annotations") or {}).items():
+        new = value if key == EXPIRES_AT else retold(key, told, value)
+        if RELEASING in told and value != RELEASING:
+            raise Conflict(f"{ref} is being released")
+        if new != told:
+            path = f"/metadata/annotations/{escaped(key)}"
+            operations += [
+                {"op": "test", "path": path, "value": told},
+                {"op": "replace", "path": path, "value": new},
+            ]
+    if operations:
+        await cluster.patch(ref, [same_uid(there), *operations])
 
 
 async def _own(cluster: Cluster, plan: ActionPlan) -> list[tuple[int, Sight]]:

@@ -4,15 +4,20 @@ import asyncio
 import importlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 import workflows
-from activities.ports import Cluster
+from activities.adapters import kubernetes, memory_wire
+from activities.adapters.kubernetes import KubernetesCluster
+from activities.adapters.memory import MemoryCluster
 from signals import policy
 from signals.entities import ClusterRef
 from signals.envelope import Signer, Trust
@@ -25,7 +30,6 @@ from workers.observability import Observability
 from workers.settings import Settings
 
 ALL = "all"
-MEMORY_REF = ClusterRef(name="memory", uid="memory")
 CONNECT_SECONDS = 30.0
 
 
@@ -74,10 +78,8 @@ def keys(told: Settings, agent: str) -> tuple[Signer, Trust, str]:
         raise SettingsInvalid(f"FIREBREAK_KEYS_DIR: {folder}: {error}") from error
 
 
-async def cluster_of(told: Settings, agent: str) -> Cluster:
+async def cluster_of(told: Settings) -> KubernetesCluster:
     """Return the API server as this agent sees it."""
-    from activities.adapters import kubernetes
-
     ref = ClusterRef(name=told.cluster_name, uid=told.cluster_uid) if told.cluster_uid else None
     return await kubernetes.connect(told.kubeconfig, told.context, told.cluster_name, ref=ref)
 
@@ -118,12 +120,47 @@ def read_policy(told: Settings) -> policy.Policy:
         raise SettingsInvalid(f"FIREBREAK_POLICY_FILE: {error}") from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """What all agents of this process share."""
+
+    settings: Settings
+    watch: Observability
+    stopping: asyncio.Event
+    ready: Callable[[str], None]
+    memory: MemoryCluster | None = None
+
+    async def run(self, agent: Agent) -> None:
+        """Run one agent with its own identity everywhere."""
+        told = self.settings
+        structlog.contextvars.bind_contextvars(agent=agent.name)
+        signer, trust, liaison_key = keys(told, agent.name)
+        async with AsyncExitStack() as closing:
+            bus = await Bus.connect(told, agent.name)
+            closing.push_async_callback(bus.close)
+            cluster = self.memory.identity(agent.name) if self.memory else await cluster_of(told)
+            closing.push_async_callback(cluster.close)
+            context = Context(
+                settings=told,
+                agent=agent.name,
+                cluster=cluster,
+                bus=bus,
+                temporal=await temporal_of(told, self.watch) if agent.uses_temporal else None,
+                signer=signer,
+                trust=trust,
+                liaison_key=liaison_key,
+                policy=read_policy(told),
+                stopping=self.stopping,
+                ready=lambda: self.ready(agent.name),
+            )
+            await agent.run(context)
+
+
 async def serve(agents: Sequence[Agent], told: Settings, watch: Observability) -> None:
     """Run agents until SIGTERM or SIGINT, or until one of them fails."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    memory = await _memory(told) if told.cluster == "memory" else None
     waiting = {agent.name for agent in agents}
 
     def ready(name: str) -> None:
@@ -131,30 +168,14 @@ async def serve(agents: Sequence[Agent], told: Settings, watch: Observability) -
         if not waiting and told.ready_file:
             told.ready_file.touch()
 
-    async def one(agent: Agent) -> None:
-        signer, trust, liaison_key = keys(told, agent.name)
-        bus = await Bus.connect(told, agent.name)
-        context = Context(
-            settings=told,
-            agent=agent.name,
-            cluster=memory.identity(agent.name) if memory else await cluster_of(told, agent.name),
-            bus=bus,
-            temporal=await temporal_of(told, watch) if agent.uses_temporal else None,
-            signer=signer,
-            trust=trust,
-            liaison_key=liaison_key,
-            policy=read_policy(told),
-            stopping=stopping,
-            ready=lambda: ready(agent.name),
-        )
-        try:
-            await agent.run(context)
-        finally:
-            await bus.close()
-
-    async with asyncio.TaskGroup() as group:
-        for agent in agents:
-            group.create_task(one(agent))
+    async with AsyncExitStack() as closing:
+        memory = MemoryCluster(name=told.cluster_name) if told.cluster == "memory" else None
+        if memory and told.memory_dir:
+            await closing.enter_async_context(memory_wire.serve(memory, told.memory_dir))
+        process = Process(settings=told, watch=watch, stopping=stopping, ready=ready, memory=memory)
+        async with asyncio.TaskGroup() as group:
+            for agent in agents:
+                group.create_task(process.run(agent))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -109,10 +109,15 @@ class Listening:
             uid = change.object["metadata"]["uid"]
             if uid not in self._busy:
                 self._busy[uid] = asyncio.create_task(self._answer(change.object))
-                self._busy[uid].add_done_callback(lambda _, uid=uid: self._busy.pop(uid, None))
 
     async def _answer(self, command: Manifest) -> None:
         """Answer one command, however long a server takes to come back."""
+        try:
+            await self._until_answered(command)
+        finally:
+            self._busy.pop(command["metadata"]["uid"], None)
+
+    async def _until_answered(self, command: Manifest) -> None:
         while True:
             try:
                 answer = await self._obey(command)

@@ -16,7 +16,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+import activities.policies
 from activities.judge import Judging
+from activities.judgement import Judgement
+from signals.catalog import load
 from signals.display import terminal
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable, Undecodable
 from signals.policy import Policy
@@ -38,6 +41,7 @@ from workers.routing import Routing
 from workflows.incident import IncidentWorkflow
 from workflows.options import STICKY, TASK_TIMEOUT
 from workflows.remediation import RemediationWorkflow
+from workflows.sandbox import RUNNER
 
 BATCH = 200
 """Threats read from a stream at one time."""
@@ -122,9 +126,10 @@ class Feeding:
     async def _closed(self, incident: str) -> Closed:
         """Return how a closed incident ended; one that was terminated has nothing to say."""
         try:
-            return await self._temporal.get_workflow_handle(incident, result_type=Closed).result()
+            result: Closed = await self._temporal.get_workflow_handle(incident, result_type=Closed).result()
         except WorkflowFailureError:
             return Closed(events=(), reason="ended from outside")
+        return result
 
     async def _signal_with_start(
         self,
@@ -196,7 +201,7 @@ async def run(context: Context) -> None:
     """Run workflows, judge, and feed incidents until told to stop."""
     if context.temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
-    judging = Judging(context.policy, context.signer)
+    judging = Judging(load(activities.policies, Judgement), context.policy, context.signer)
     feeding = Feeding(
         temporal=context.temporal,
         bus=context.bus,
@@ -209,6 +214,7 @@ async def run(context: Context) -> None:
         task_queue=ORCHESTRATOR,
         workflows=[IncidentWorkflow, RemediationWorkflow],
         activities=[judging.judge],
+        workflow_runner=RUNNER,
         sticky_queue_schedule_to_start_timeout=STICKY,
         max_cached_workflows=2000,
         max_concurrent_workflow_tasks=100,

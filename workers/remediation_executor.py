@@ -12,7 +12,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+import activities.actions
+from activities.action import Action
 from activities.remediate import Remediating
+from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
 from signals.subjects import RECEIPTS_BUCKET, REMEDIATION_EXECUTOR, remediation_id
 from workers.agent import Agent, Context
@@ -38,10 +41,15 @@ async def run(context: Context) -> None:
     if temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
     records = context.bus.kv(RECEIPTS_BUCKET)
+    actions = load(activities.actions, Action)
     remediating = Remediating(
-        cluster=context.cluster, records=records, trust=context.trust, policy=context.policy
+        actions=actions,
+        cluster=context.cluster,
+        records=records,
+        trust=context.trust,
+        policy=context.policy,
     )
-    sweeper = Sweeper(context.cluster, context.policy, lambda incident: _tell_owner(temporal, incident))
+    sweeper = Sweeper(context.cluster, records, actions, lambda incident: _tell_owner(temporal, incident))
     worker = Worker(
         temporal,
         task_queue=REMEDIATION_EXECUTOR,

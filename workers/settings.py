@@ -24,6 +24,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     cluster: Literal["kubernetes", "memory"] = "kubernetes"
     """`memory` is a cluster in a dictionary: no binaries, no proof of who speaks, no crash promises."""
 
+    memory_dir: Path | None = None
+    """Folder in which the memory cluster listens for commands; None means that nobody else reaches it."""
+
     kubeconfig: Path | None = None
     """The agent's own credentials; None means the ServiceAccount mounted into its pod."""
 

@@ -12,7 +12,7 @@ from signals.decisions import Inverse, OnExpiry, PlannedAction, Tier
 from signals.entities import ClusterRef, Entity
 from signals.plans import ActionPlan, Write, WriteKind
 from signals.receipts import Check, Receipt
-from signals.subjects import CASE
+from signals.subjects import CASE, EXPIRES_AT
 
 
 async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> ActionPlan:
@@ -25,10 +25,11 @@ async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> Action
     key = mark_key(action.id)
     story = {
         "action": action.type,
+        "id": action.id,
         "case": case.incident,
         "tier": case.tier,
         "reason": case.reason or action.summary,
-        "expires-at": moment(case.expires_at),
+        EXPIRES_AT: moment(case.expires_at),
         "on-expiry": action.on_expiry,
         "index": action.index,
     }

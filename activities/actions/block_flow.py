@@ -31,8 +31,7 @@ from activities.graph.carve import Carving, Cut, close_flow, opening
 from activities.graph.network_policy import PROTOCOLS, End
 from activities.holding import flow, lost, objects, sights
 from activities.ports import NETWORK_POLICIES, PODS, Cluster, Manifest
-from activities.surroundings import PERMISSIONS as SURROUNDINGS
-from activities.surroundings import peer_concerns
+from activities.surroundings import PEER_PERMISSIONS, peer_concerns
 from activities.targets import containable, read
 from signals.decisions import Inverse, OnExpiry, PlannedAction, Tier
 from signals.entities import ClusterRef, Entity
@@ -214,7 +213,7 @@ ACTION = Action(
     summary="Close one flow of a pod",
     tier=Tier.RESTRICT,
     permissions=PERMISSIONS,
-    surroundings=SURROUNDINGS,
+    surroundings=PEER_PERMISSIONS,
     inverse=Inverse.EXACT,
     on_expiry=OnExpiry.RELEASE,
     ttl="restrict_ttl_seconds",

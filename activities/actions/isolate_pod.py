@@ -23,8 +23,7 @@ from activities.graph.carve import close_everything
 from activities.graph.network_policy import End
 from activities.holding import entered, flow, lost, objects, sights
 from activities.ports import NETWORK_POLICIES, Cluster
-from activities.surroundings import PERMISSIONS as SURROUNDINGS
-from activities.surroundings import api_concerns
+from activities.surroundings import API_PERMISSIONS, api_concerns
 from activities.targets import containable, read_all
 from activities.writing import every
 from signals.decisions import Inverse, OnExpiry, PlannedAction, Tier
@@ -96,7 +95,7 @@ ACTION = Action(
     summary="Cut every connection of a pod",
     tier=Tier.ISOLATE,
     permissions=PERMISSIONS,
-    surroundings=SURROUNDINGS,
+    surroundings=API_PERMISSIONS,
     inverse=Inverse.EXACT,
     on_expiry=OnExpiry.ASK,
     ttl="isolate_ttl_seconds",

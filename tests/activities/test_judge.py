@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from activities.judge import JUDGEMENTS, Judging, weigh
+import activities.policies
+from activities import judge
+from activities.judge import Judging
+from activities.judgement import Judgement, Weighing
 from activities.policies.tier import tier_of
+from signals.catalog import load
 from signals.decisions import Tier
 from signals.entities import ClusterRef, Entity
 from signals.envelope import Signer, Trust
@@ -17,9 +21,14 @@ from signals.requests import FalseAlarm, JudgeRequest
 from signals.subjects import ORCHESTRATOR
 from signals.threats import Mode, Peer, Severity, ThreatEvent
 
+JUDGEMENTS = load(activities.policies, Judgement)
 CLUSTER = ClusterRef(name="test", uid="c-1")
 POD = Entity(cluster=CLUSTER, kind="Pod", namespace="shop", name="web-0", uid="u-1")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def weigh(asked: JudgeRequest, policy: Policy) -> Weighing:
+    return judge.weigh(asked, policy, JUDGEMENTS.values())
 
 
 def event(name: str = "e1", **given: Any) -> ThreatEvent:
@@ -197,7 +206,7 @@ def test_the_policy_overrides_a_rule_and_ignores_another() -> None:
 async def test_a_decision_is_signed_and_any_change_of_it_is_noticed() -> None:
     key = Ed25519PrivateKey.generate()
     trust = Trust({ORCHESTRATOR: key.public_key()})
-    decision = await Judging(Policy(), Signer(ORCHESTRATOR, key)).judge(request(event()))
+    decision = await Judging(JUDGEMENTS, Policy(), Signer(ORCHESTRATOR, key)).judge(request(event()))
 
     trust.check_sealed(ORCHESTRATOR, decision)
     with pytest.raises(Refused):
@@ -207,7 +216,7 @@ async def test_a_decision_is_signed_and_any_change_of_it_is_noticed() -> None:
 async def test_what_follows_a_first_write_is_spread_only_in_a_burst() -> None:
     at = iter([NOW + timedelta(seconds=2 * n) for n in range(8)] + [NOW + timedelta(minutes=1)] * 20)
     now: Callable[[], datetime] = lambda: next(at)  # noqa: E731 - a clock that is told what to say
-    judging = Judging(Policy(), Signer(ORCHESTRATOR, Ed25519PrivateKey.generate()), now)
+    judging = Judging(JUDGEMENTS, Policy(), Signer(ORCHESTRATOR, Ed25519PrivateKey.generate()), now)
 
     calm = [(await judging.judge(request(event()))).followup_seconds for _ in range(8)]
     burst = [(await judging.judge(request(event()))).followup_seconds for _ in range(20)]

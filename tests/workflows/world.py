@@ -1,0 +1,264 @@
+"""What the workflow tests share: how to make a namespace, an alert, and a person who speaks."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from activities.adapters.memory import MemoryCluster
+from activities.ports import ENROLMENTS, NAMESPACES, NETWORK_POLICIES, PODS, Entry, Manifest
+from signals.approvals import Answer, Approval, Verb
+from signals.entities import ClusterRef, Entity
+from signals.envelope import Signer, Trust
+from signals.errors import Conflict
+from signals.incidents import Incident
+from signals.pages import Page
+from signals.policy import Policy
+from signals.requests import Batch, IncidentInput
+from signals.subjects import AGENTS, INCIDENT_WORKFLOW, LIAISON, ORCHESTRATOR
+from signals.threats import Mode, Severity, ThreatEvent
+from workflows.incident import IncidentWorkflow
+from workflows.options import TASK_TIMEOUT
+
+CLUSTER = ClusterRef(name="test", uid="test-cluster")
+
+
+def keyring() -> tuple[dict[str, Signer], Trust, str]:
+    """Return a key for every agent, what proves them, and the liaison's public key as text."""
+    keys = {agent: Ed25519PrivateKey.generate() for agent in AGENTS}
+    public = {agent: key.public_key() for agent, key in keys.items()}
+    text = public[LIAISON].public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    return {agent: Signer(agent, key) for agent, key in keys.items()}, Trust(public), text
+
+
+class Bucket:
+    """A bucket in a dictionary."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._revision = 0
+
+    async def get(self, key: str) -> Entry | None:
+        return self.entries.get(key)
+
+    async def create(self, key: str, value: bytes) -> int:
+        if key in self.entries:
+            raise Conflict(f"{key} exists")
+        return self._put(key, value)
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        if key not in self.entries or self.entries[key].revision != revision:
+            raise Conflict(f"{key} has another revision")
+        return self._put(key, value)
+
+    async def delete(self, key: str) -> None:
+        self.entries.pop(key, None)
+
+    async def keys(self) -> list[str]:
+        return list(self.entries)
+
+    def _put(self, key: str, value: bytes) -> int:
+        self._revision += 1
+        self.entries[key] = Entry(value, self._revision)
+        return self._revision
+
+
+class Pages:
+    """A channel that remembers."""
+
+    def __init__(self) -> None:
+        self.sent: list[Page] = []
+
+    async def send(self, page: Page) -> None:
+        self.sent.append(page)
+
+    def about(self, incident: str) -> list[Page]:
+        return [page for page in self.sent if page.incident == incident]
+
+
+@dataclass
+class Clock:
+    """The executor's clock, which a test may set forward as Temporal skips time."""
+
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One namespace with one pod and one policy that selects it."""
+
+    namespace: str
+    pod: Manifest
+    policy: Manifest
+
+    @property
+    def subject(self) -> Entity:
+        metadata = self.pod["metadata"]
+        return Entity(
+            cluster=CLUSTER, kind="Pod", namespace=self.namespace, name=metadata["name"], uid=metadata["uid"]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """One Temporal server, its workers, and one cluster."""
+
+    client: Client
+    environment: WorkflowEnvironment
+    cluster: MemoryCluster
+    records: Bucket
+    pages: Pages
+    clock: Clock
+    liaison: Signer
+    liaison_key: str
+    policy: Policy
+
+    async def place(self, mode: Mode | None = Mode.AUTO, namespace: str = "") -> Place:
+        """Make a namespace with a pod and a policy; enrol it unless `mode` is None."""
+        name = namespace or f"ns-{uuid.uuid4().hex[:8]}"
+        if not namespace:
+            await self.cluster.create(
+                NAMESPACES.ref(name), {"kind": "Namespace", "apiVersion": "v1", "metadata": {}}
+            )
+        if mode:
+            body = {
+                "kind": "Enrolment",
+                "apiVersion": "firebreak.dev/v1alpha1",
+                "metadata": {},
+                "spec": {"mode": mode},
+            }
+            await self.cluster.create(ENROLMENTS.ref(name), body)
+        pod = {
+            "kind": "Pod",
+            "apiVersion": "v1",
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"nodeName": "n1", "containers": [{"name": "web", "image": "shop/web:1"}]},
+            "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.7"}]},
+        }
+        policy = {
+            "kind": "NetworkPolicy",
+            "apiVersion": "networking.k8s.io/v1",
+            "metadata": {},
+            "spec": {
+                "podSelector": {"matchLabels": {"app": "web"}},
+                "policyTypes": ["Ingress"],
+                "ingress": [{"ports": [{"port": 80, "protocol": "TCP"}]}],
+            },
+        }
+        return Place(
+            namespace=name,
+            pod=await self.cluster.create(PODS.ref("web-0", name), pod),
+            policy=await self.cluster.create(NETWORK_POLICIES.ref("allow-web", name), policy),
+        )
+
+    def event(self, place: Place, **given: Any) -> ThreatEvent:
+        """Return an alert about the pod of a place."""
+        now = datetime.now(UTC)
+        fields: dict[str, Any] = {
+            "id": uuid.uuid4().hex,
+            "cluster": CLUSTER,
+            "agent": "runtime-guardian",
+            "detector": "reverse_shell",
+            "rule": "Reverse shell",
+            "title": "A shell talks to the network",
+            "technique": "T1059",
+            "severity": Severity.HIGH,
+            "confidence": 0.9,
+            "subject": place.subject,
+            "mode": Mode.AUTO,
+            "enrolled": True,
+            "observed_at": now,
+            "accepted_at": now,
+        }
+        return ThreatEvent(**fields | given)
+
+    async def open(
+        self, *events: ThreatEvent, incident: str = "", **given: Any
+    ) -> WorkflowHandle[IncidentWorkflow, Any]:
+        """Send events to a new or a running incident, as the orchestrator does."""
+        name = incident or f"case-{uuid.uuid4().hex[:8]}"
+        fields: dict[str, Any] = {
+            "incident": name,
+            "cluster": CLUSTER,
+            "liaison_key": self.liaison_key,
+            "approval_seconds": 900,
+            "false_alarm_seconds": 1800,
+            "extensions": 2,
+            "quiet_seconds": 86400,
+        }
+        return await self.client.start_workflow(
+            INCIDENT_WORKFLOW,
+            IncidentInput(**fields | given),
+            id=name,
+            task_queue=ORCHESTRATOR,
+            start_signal="events",
+            start_signal_args=[Batch(events=events).model_dump(mode="json")],
+            task_timeout=TASK_TIMEOUT,
+        )
+
+    async def say(
+        self, handle: WorkflowHandle[Any, Any], verb: Verb, actor: str = "oncall", **given: Any
+    ) -> Answer:
+        """Speak to a workflow as a person, through the liaison's signature."""
+        incident = handle.id.removesuffix("/remediation")
+        fields: dict[str, Any] = {
+            "id": uuid.uuid4().hex,
+            "cluster": CLUSTER,
+            "verb": verb,
+            "incident": incident,
+            "actor": actor,
+            "said_at": datetime.now(UTC),
+        }
+        approval = self.liaison.seal(Approval(**fields | given))
+        return await self.send(handle, approval)
+
+    async def send(self, handle: WorkflowHandle[Any, Any], approval: Approval) -> Answer:
+        """Send a command as it is."""
+        answer: Answer = await handle.execute_update(
+            approval.verb.replace("-", "_"),
+            approval.model_dump(mode="json"),
+            id=approval.id,
+            result_type=Answer,
+        )
+        return answer
+
+    async def until(
+        self, handle: WorkflowHandle[Any, Any], what: Callable[[Incident], bool], seconds: float = 20.0
+    ) -> Incident:
+        """Return the incident once it is so."""
+        incident: Incident | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    incident = await handle.query("incident", result_type=Incident)
+                    if what(incident):
+                        return incident
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"it did not become so; it is {incident}") from None
+
+    async def standing(self, place: Place) -> tuple[Manifest, Manifest, list[Manifest]]:
+        """Return the pod, its policy and every policy of the namespace, as they stand."""
+        pod = await self.cluster.get(PODS.ref("web-0", place.namespace))
+        policy = await self.cluster.get(NETWORK_POLICIES.ref("allow-web", place.namespace))
+        return pod, policy, await self.cluster.list(NETWORK_POLICIES, place.namespace)
+
+
+def essence(manifest: Manifest) -> Manifest:
+    """Return an object without what the server keeps for itself."""
+    metadata = {
+        name: value
+        for name, value in manifest["metadata"].items()
+        if name not in ("resourceVersion", "generation", "managedFields")
+    }
+    return {**manifest, "metadata": metadata}

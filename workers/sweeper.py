@@ -1,0 +1,145 @@
+"""Looks at what stands in the cluster, by labels and expiry alone: no Temporal is needed to put things back.
+
+Each round reads the policies and pods of every enrolled namespace. Where something changed, each standing action
+says whether it misses anything now, and its owner is told. Two minutes after an expiry that nobody acted upon
+the sweeper does what the stack says: it releases, or, where silence must not let an intruder go, it holds on.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from activities import release, writing
+from activities.action import Action
+from activities.ports import ENROLMENTS, NETWORK_POLICIES, PODS, Cluster, KeyValue
+from activities.release import Standing
+from signals.decisions import OnExpiry
+from signals.errors import Conflict, FirebreakError, NotFound
+from signals.plans import WriteKind
+from signals.receipts import ActionState, Receipt
+
+GRACE = timedelta(minutes=2)
+"""How long the owner of a stack has to act on its expiry before the sweeper does."""
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """One executor's sweeper. `tell_owner` is called with an incident whose containment misses something."""
+
+    seconds = 2.0
+    """Between two rounds."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        records: KeyValue,
+        actions: Mapping[str, Action],
+        tell_owner: Callable[[str], Awaitable[None]],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Sweep this cluster; the records say what each action would hold."""
+        self._cluster = cluster
+        self._records = records
+        self._actions = actions
+        self._tell_owner = tell_owner
+        self._now = now
+        self._seen: dict[str, str] = {}
+
+    async def sweep(self) -> None:
+        """Do one round.
+
+        Raises:
+            Unavailable, Refused: the API server did not say what stands.
+        """
+        enrolled = [entry["metadata"]["name"] for entry in await self._cluster.list(ENROLMENTS)]
+        cases: dict[str, list[Standing]] = defaultdict(list)
+        for namespace in enrolled:
+            stands = await release.standing(self._cluster, [namespace])
+            if await self._changed(namespace, stands):
+                await self._look(stands)
+            for one in stands:
+                cases[one.case].append(one)
+        for case, stack in cases.items():
+            await self._expire(case, stack)
+
+    async def _changed(self, namespace: str, stands: list[Standing]) -> bool:
+        """Return whether anything is different around what stands in a namespace since the last round."""
+        if not stands:
+            self._seen.pop(namespace, None)
+            return False
+        policies = await self._cluster.list(NETWORK_POLICIES, namespace)
+        versions = sorted((item["metadata"]["uid"], item["metadata"]["resourceVersion"]) for item in policies)
+        pods = sorted(str(write) for one in stands for write in one.writes)
+        picture = hashlib.sha256(repr((versions, pods)).encode()).hexdigest()
+        before = self._seen.get(namespace)
+        self._seen[namespace] = picture
+        return before != picture
+
+    async def _look(self, stands: list[Standing]) -> None:
+        """Tell the owner of every action that misses something now."""
+        for action_id in sorted({one.id for one in stands if one.id}):
+            entry = await self._records.get(action_id)
+            if entry is None:
+                continue
+            receipt = Receipt.model_validate_json(entry.value)
+            action = self._actions[receipt.action.type]
+            if receipt.state is ActionState.DRIFTED or not receipt.state.stands:
+                continue
+            if await action.hold(self._cluster, receipt) or await self._gone(receipt):
+                await self._tell_owner(receipt.incident)
+
+    async def _gone(self, receipt: Receipt) -> bool:
+        for target in receipt.action.targets:
+            try:
+                pod = await self._cluster.get(PODS.ref(target.name, target.namespace))
+            except NotFound:
+                continue
+            if pod["metadata"]["uid"] == target.uid:
+                return False
+        return True
+
+    async def _expire(self, case: str, stack: list[Standing]) -> None:
+        """Do what a stack says whose time was up two minutes ago, if nobody has."""
+        expiries = [one.expires_at for one in stack if one.expires_at]
+        if not expiries or max(expiries) + GRACE > self._now():
+            return
+        namespaces = sorted({one.namespace for one in stack})
+        lives = any(write.kind is WriteKind.MARK for one in stack for write in one.writes)
+        asks = any(one.on_expiry not in (None, OnExpiry.RELEASE) for one in stack)
+        if asks and lives:
+            await self._hold_on(case, stack)
+            return
+        if not await self._claim(stack):
+            return
+        log.error(
+            "nobody put this back when its time was up; the sweeper does", case=case, namespaces=namespaces
+        )
+        for result in await release.release(self._cluster, case, namespaces):
+            if not result.done:
+                log.error(
+                    "something could not be put back", case=case, write=result.write, reason=result.note
+                )
+
+    async def _hold_on(self, case: str, stack: list[Standing]) -> None:
+        """Hold what nobody owns any more: an intruder is not let go because nobody answered."""
+        log.error("nobody answers for this containment; it is held on, and a person must decide", case=case)
+        until = self._now() + timedelta(hours=1)
+        for one in stack:
+            try:
+                await writing.extend(self._cluster, one.writes, until)
+            except FirebreakError as error:
+                log.warning("a hold was not extended", case=case, action=one.action, error=str(error))
+
+    async def _claim(self, stack: list[Standing]) -> bool:
+        """Say that a stack is being released; False if somebody extended it in this very moment."""
+        try:
+            for one in stack:
+                await writing.claim(self._cluster, one.writes)
+        except Conflict as error:
+            log.info("somebody extended this in time", error=str(error))
+            return False
+        return True
