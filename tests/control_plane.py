@@ -18,6 +18,7 @@ from signals.subjects import NAMESPACE
 from workers.settings import inherited
 from workers.stack import controlplane, credentials, kubernetes
 from workers.stack.layout import Layout
+from workers.stack.leash import Leash
 from workers.stack.modules import BINARIES
 from workers.stack.pki import Authority, Subject
 from workers.stack.ports import reserve
@@ -161,7 +162,13 @@ def running(folder: Path) -> Iterator[ControlPlane]:
         servers = kubernetes.servers(plane.layout, plane.ports, binaries, inherited(), durable=False)
         for server in servers[:3]:
             log = stack.enter_context(plane.layout.log(server.name).open("wb"))
-            process = subprocess.Popen(server.command, env=dict(server.environment), stdout=log, stderr=log)
+            process = subprocess.Popen(
+                server.command,
+                env=dict(server.environment),
+                stdout=log,
+                stderr=log,
+                preexec_fn=Leash().in_child,
+            )
             stack.callback(_end, process)
             if server.name == "kube-apiserver":
                 plane.wait()

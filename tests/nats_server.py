@@ -18,6 +18,7 @@ from deploy.identities import client_certificates
 from deploy.nats import provision, render
 from workers.bus import Bus
 from workers.settings import Settings
+from workers.stack.leash import Leash
 from workers.stack.pki import SERVER, Authority, Subject
 
 BINARY = Path(sys.executable).with_name("nats-server")
@@ -57,7 +58,8 @@ class NatsServer:
 
     def start(self) -> None:
         log = (self.folder / "nats.log").open("ab")
-        self.process = subprocess.Popen([BINARY, "-c", self.configuration], stdout=log, stderr=log)
+        command = [BINARY, "-c", self.configuration]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=Leash().in_child)
         log.close()
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:

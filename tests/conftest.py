@@ -1,4 +1,4 @@
-"""One control plane for all tests of this folder."""
+"""One control plane for the whole run, with our manifests applied."""
 
 from tests.control_plane import control_plane
 
