@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -18,11 +19,12 @@ import workflows
 from activities.adapters import kubernetes, memory_wire
 from activities.adapters.kubernetes import KubernetesCluster
 from activities.adapters.memory import MemoryCluster
+from activities.ports import NAMESPACES
 from signals import policy
 from signals.entities import ClusterRef
 from signals.envelope import Signer, Trust
 from signals.errors import BadInput, FirebreakError, SettingsInvalid, Unavailable
-from signals.subjects import AGENTS, LIAISON
+from signals.subjects import AGENTS, LIAISON, NAMESPACE
 from workers import observability, settings
 from workers.agent import Agent, Context
 from workers.bus import Bus
@@ -156,6 +158,16 @@ class Process:
             await agent.run(context)
 
 
+async def memory_cluster(told: Settings, closing: AsyncExitStack) -> MemoryCluster:
+    """Return a new cluster in a dictionary, with our own namespace, reachable by commands."""
+    memory = MemoryCluster(name=told.cluster_name)
+    ours = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    await memory.create(NAMESPACES.ref(NAMESPACE), ours)
+    if told.memory_dir:
+        await closing.enter_async_context(memory_wire.serve(memory, told.memory_dir))
+    return memory
+
+
 async def serve(agents: Sequence[Agent], told: Settings, watch: Observability) -> None:
     """Run agents until SIGTERM or SIGINT, or until one of them fails."""
     stopping = asyncio.Event()
@@ -169,9 +181,7 @@ async def serve(agents: Sequence[Agent], told: Settings, watch: Observability) -
             told.ready_file.touch()
 
     async with AsyncExitStack() as closing:
-        memory = MemoryCluster(name=told.cluster_name) if told.cluster == "memory" else None
-        if memory and told.memory_dir:
-            await closing.enter_async_context(memory_wire.serve(memory, told.memory_dir))
+        memory = await memory_cluster(told, closing) if told.cluster == "memory" else None
         process = Process(settings=told, watch=watch, stopping=stopping, ready=ready, memory=memory)
         async with asyncio.TaskGroup() as group:
             for agent in agents:
@@ -198,4 +208,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ended = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(ended)  # Temporal's native runtime may abort a Python that is shutting down (sdk-python#300)

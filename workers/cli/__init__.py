@@ -4,9 +4,11 @@ A verb is a file in `verbs/`. This module finds them, parses, and holds the one 
 """
 
 import logging
+import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 
@@ -52,6 +54,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, Unavailable):
             print(f"Next: `{program()} status` shows what runs.", file=sys.stderr)
         return _exit_code(error)
+
+
+def entry() -> None:
+    """Run as a program of its own, and end without waiting for anybody.
+
+    Temporal's native runtime may abort a Python process that is shutting down (temporalio/sdk-python#300): what
+    is said is flushed, and the process ends before that.
+    """
+    code = main()
+    with suppress(BrokenPipeError, ValueError):
+        sys.stdout.flush()
+    with suppress(BrokenPipeError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _exit_code(error: FirebreakError) -> Exit:
