@@ -58,7 +58,7 @@ class NatsServer:
 
     def start(self) -> None:
         log = (self.folder / "nats.log").open("ab")
-        command = [BINARY, "-c", self.configuration]
+        command = (str(BINARY), "-c", str(self.configuration))
         self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=Leash().in_child)
         log.close()
         deadline = time.monotonic() + 15
