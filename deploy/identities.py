@@ -122,8 +122,8 @@ _ENROLMENTS = f"{DOMAIN}/enrolments"
 _COMMANDS = f"{DOMAIN}/commands"
 _RBAC = "rbac.authorization.k8s.io"
 
-EXECUTOR_PERMISSIONS = ("pods: get, list", "networking.k8s.io/networkpolicies: list, watch")
-"""What the executor's own checks and its hold loop take in an enrolled namespace, besides its actions."""
+EXECUTOR_PERMISSIONS = ("pods: get, list", "networking.k8s.io/networkpolicies: list")
+"""What the executor's own checks and its sweeper take in an enrolled namespace, besides its actions."""
 KUBE_SYSTEM = "kube-system"
 OF_KUBE_SYSTEM = ("apps", "daemonsets")
 """What actions read of kube-system and not of the namespace: which DaemonSet enforces policies here."""
@@ -137,7 +137,7 @@ def _executor() -> Identity:
     return Identity(
         agent=REMEDIATION_EXECUTOR,
         buckets=(state_bucket(REMEDIATION_EXECUTOR), RECEIPTS_BUCKET),
-        cluster=_grants("namespaces: get, list", f"{_ENROLMENTS}: get, list, watch", *surroundings),
+        cluster=_grants(f"{_ENROLMENTS}: get, list", *surroundings),
         enrolled=tuple(one for one in declared if one not in system),
         within=((KUBE_SYSTEM, system),),
     )
@@ -173,13 +173,13 @@ def identities() -> tuple[Identity, ...]:
             buckets=(state_bucket(LIAISON),),
             cluster=(
                 *_grants(
-                    f"{_ENROLMENTS}: get, list, create, patch, delete",
+                    f"{_ENROLMENTS}: create, patch, delete",
                     f"{_RBAC}/rolebindings: create",
                 ),
                 Grant(
                     group=_RBAC,
                     resource="rolebindings",
-                    verbs=("delete", "get"),
+                    verbs=("delete",),
                     names=(EXECUTOR_ROLE,),
                 ),
                 Grant(
@@ -189,7 +189,7 @@ def identities() -> tuple[Identity, ...]:
                     names=(EXECUTOR_ROLE,),
                 ),
             ),
-            within=((NAMESPACE, _grants(f"{_COMMANDS}: get, list, watch", f"{_COMMANDS}/status: patch")),),
+            within=((NAMESPACE, _grants(f"{_COMMANDS}: list, watch", f"{_COMMANDS}/status: patch")),),
         ),
     )
 
