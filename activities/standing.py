@@ -109,13 +109,12 @@ def _created(write: Write, there: Manifest) -> Sight:
 
 
 def _marked(write: Write, there: Manifest) -> Sight:
-    metadata = there["metadata"]
-    present = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
-    wanted = {**write.annotations, **write.labels}
-    found = [key for key in wanted if key in present]
-    if not found:
+    wanted = [("labels", *pair) for pair in write.labels.items()]
+    wanted += [("annotations", *pair) for pair in write.annotations.items()]
+    present = [(key, value, (there["metadata"].get(field) or {}).get(key)) for field, key, value in wanted]
+    if all(live is None for _, _, live in present):
         return Sight(write, State.ABSENT, there)
-    wrong = [key for key in wanted if timeless(str(present.get(key))) != timeless(wanted[key])]
+    wrong = [key for key, value, live in present if live is None or timeless(live) != timeless(value)]
     drift = f"{wrong[0]} on {write.ref} was changed by {changed_by(there)}" if wrong else ""
     return Sight(write, State.STANDS, there, drift)
 

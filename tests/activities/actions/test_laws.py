@@ -23,9 +23,6 @@ from tests.activities.acting import CASE, receipt
 from tests.activities.clusters import fresh_namespace, real
 from tests.activities.fragile import Fragile
 from tests.activities.scenes import POLICIES, Scene, scene
-from tests.control_plane import control_plane
-
-__all__ = ["control_plane"]
 
 ACTIONS = load(actions, Action)
 EVERY = pytest.mark.parametrize("kind", sorted(ACTIONS))

@@ -12,9 +12,6 @@ import pytest_asyncio
 from activities.ports import NAMESPACES, NETWORK_POLICIES, PODS, Change, Cluster, Manifest
 from signals.errors import Conflict, NotFound
 from tests.activities.clusters import KINDS, connected, fresh_namespace
-from tests.control_plane import control_plane
-
-__all__ = ["control_plane"]
 
 WEB = {"podSelector": {"matchLabels": {"app": "web"}}, "ingress": [{"ports": [{"port": 80}]}]}
 

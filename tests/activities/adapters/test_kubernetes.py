@@ -16,9 +16,7 @@ from activities.ports import NETWORK_POLICIES, Change, Manifest
 from signals.entities import ClusterRef
 from signals.errors import BadInput, Conflict, FirebreakError, NotFound, Refused, Unavailable
 from tests.activities.clusters import fresh_namespace, real
-from tests.control_plane import ControlPlane, control_plane
-
-__all__ = ["control_plane"]
+from tests.control_plane import ControlPlane
 
 REF = NETWORK_POLICIES.ref("p", "shop")
 POLICY: Manifest = {
