@@ -7,8 +7,10 @@ message, and an alert that comes again changes nothing.
 
 import asyncio
 import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -66,8 +68,7 @@ class Counted:
 
 def key_of(cluster: str, rule: str, subject: str, peer: str, process: str) -> str:
     """Return what makes two alerts the same suspicion."""
-    parts = "\x1f".join((cluster, rule, subject, peer, process))
-    return hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:24]
+    return _digest(cluster, rule, subject, peer, process).hex()[:24]
 
 
 def fingerprint(alert: Alert, sequence: int, position: int) -> bytes:
@@ -77,7 +78,7 @@ def fingerprint(alert: Alert, sequence: int, position: int) -> bytes:
     """
     told = str(alert.time) if alert.time else f"#{sequence}/{position}"
     parts = (alert.hostname, alert.rule, told, alert.text("container.id"), alert.text("proc.pid"))
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).digest()[:_FINGERPRINT]
+    return _digest(*parts)[:_FINGERPRINT]
 
 
 def revision_of(count: int) -> int:
@@ -107,10 +108,8 @@ class Counting:
             Unavailable: the bucket does not answer.
         """
         while True:
-            try:
+            with suppress(Conflict):  # another replica has counted meanwhile
                 return await self._count(key, sightings)
-            except Conflict:
-                self._cache.clear()
 
     async def _count(self, key: str, sightings: Sequence[Sighting]) -> Counted:
         at = sightings[0].at
@@ -160,6 +159,7 @@ class Counting:
 
     async def _keep(self, place: str, entry: int, state: State) -> None:
         value = msgspec.msgpack.encode(state)
+        self._cache.pop(place, None)
         if entry:
             entry = await self._bucket.update(_PREFIX + place, value, entry)
         else:
@@ -196,6 +196,10 @@ class Counting:
             await self._bucket.delete(_PREFIX + place)
             self._due.pop(place, None)
             self._cache.pop(place, None)
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256(json.dumps(parts).encode()).digest()
 
 
 def _grid(at: int) -> int:

@@ -53,10 +53,11 @@ def short_id(identity: str) -> str:
 class PodIndex:
     """Pods, the owners of ReplicaSets, and which namespaces are enrolled."""
 
-    def __init__(self, cluster: ClusterRef) -> None:
-        """Make an empty index of one cluster."""
+    def __init__(self, cluster: ClusterRef, gone_limit: int = GONE_LIMIT) -> None:
+        """Make an empty index of one cluster that remembers so many deleted pods."""
         self.cluster = cluster
         self._pods: dict[str, Pod] = {}
+        self._gone_limit = gone_limit
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._names: dict[tuple[str, str], str] = {}
         self._hosts: dict[str, str] = {}
@@ -163,7 +164,7 @@ class PodIndex:
         self._pods[uid] = replace(before, gone=True)
         self._names.setdefault(before.name_key, uid)
         self._gone[uid] = None
-        if len(self._gone) > GONE_LIMIT:
+        if len(self._gone) > self._gone_limit:
             self._bury(self._gone.popitem(last=False)[0])
 
     def _bury(self, uid: str) -> None:

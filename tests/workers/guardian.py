@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from activities.adapters.memory import MemoryCluster
-from activities.ports import ENROLMENTS, NAMESPACES, PODS, REPLICA_SETS, Manifest
+from activities.ports import ENROLMENTS, NAMESPACES, PODS, REPLICA_SETS, Cluster, Manifest
 from signals.entities import ClusterRef
 from signals.envelope import Signer, Trust
 from signals.policy import Policy
@@ -111,6 +111,25 @@ def settings_for(server: NatsServer, folder: Path, **given: Any) -> Settings:
     )
 
 
+def context_for(
+    settings: Settings, bus: Bus, cluster: Cluster, stopping: asyncio.Event, ready: Callable[[], None]
+) -> Context:
+    """Return what the guardian is given."""
+    return Context(
+        settings=settings,
+        agent=RUNTIME_GUARDIAN,
+        cluster=cluster,
+        bus=bus,
+        temporal=None,
+        signer=Signer(RUNTIME_GUARDIAN, KEY),
+        trust=TRUST,
+        liaison_key="",
+        policy=Policy(),
+        stopping=stopping,
+        ready=ready,
+    )
+
+
 @asynccontextmanager
 async def guarding(server: NatsServer, folder: Path, **given: Any) -> AsyncIterator[Guardian]:
     """Run a guardian with a fresh memory cluster of its own."""
@@ -122,19 +141,7 @@ async def guarding(server: NatsServer, folder: Path, **given: Any) -> AsyncItera
     settings = settings_for(server, folder, **given)
     async with connected(server, RUNTIME_GUARDIAN) as bus:
         ready, stopping = asyncio.Event(), asyncio.Event()
-        context = Context(
-            settings=settings,
-            agent=RUNTIME_GUARDIAN,
-            cluster=cluster.identity(RUNTIME_GUARDIAN),
-            bus=bus,
-            temporal=None,
-            signer=Signer(RUNTIME_GUARDIAN, KEY),
-            trust=TRUST,
-            liaison_key="",
-            policy=Policy(),
-            stopping=stopping,
-            ready=ready.set,
-        )
+        context = context_for(settings, bus, cluster.identity(RUNTIME_GUARDIAN), stopping, ready.set)
         task = asyncio.create_task(run(context))
         try:
             waiting = asyncio.create_task(ready.wait())
