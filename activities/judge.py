@@ -11,11 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
+from activities import metrics
 from activities.judgement import Judgement, Weighing
+from activities.metrics import Stage
+from activities.tracing import inject, span
 from signals.decisions import Decision
 from signals.envelope import Signer
 from signals.policy import Policy
 from signals.requests import JudgeRequest
+from signals.subjects import SPAN_JUDGE
 from signals.threats import ThreatEvent
 
 BUSY_PER_SECOND = 5
@@ -75,9 +79,18 @@ class Judging:
     @activity.defn
     async def judge(self, request: JudgeRequest) -> Decision:
         """Return a signed decision over all events of an incident."""
+        trace = next((event.trace for event in request.events if event.trace), {})
+        with span(SPAN_JUDGE, trace, incident=request.incident):
+            decision = self._decide(request, inject() or trace)
+        metrics.decision(decision)
+        if decision.revision == 1:
+            metrics.incident()
+        metrics.stage(Stage.SIGNAL_TO_DECISION, decision.accepted_at, decision.decided_at)
+        return decision
+
+    def _decide(self, request: JudgeRequest, trace: dict[str, str]) -> Decision:
         now = self._now()
         scales = weigh(request, self._policy, self._judgements)
-        trace = next((event.trace for event in scales.events if event.trace), {})
         return self._signer.seal(
             Decision(
                 incident=request.incident,
@@ -97,6 +110,7 @@ class Judging:
                 policy_digest=self._policy.digest,
                 events=tuple(event.id for event in scales.events),
                 decided_at=now,
+                accepted_at=max((e.accepted_at for e in scales.events if e.accepted_at), default=None),
                 followup_seconds=self._spread(request.incident, now),
                 trace=trace,
             )

@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities import writing
+from activities import metrics, writing
 from activities.action import Action, CaseRef
 from activities.authority import Authority
+from activities.metrics import Stage
 from activities.ports import PODS, Cluster, KeyValue
+from activities.tracing import span
 from signals.approvals import Verb
 from signals.decisions import Decision, OnExpiry, PlannedAction
 from signals.entities import Entity
@@ -35,6 +37,7 @@ from signals.requests import (
     Stack,
     StackRequest,
 )
+from signals.subjects import SPAN_APPLY, SPAN_REVERT, SPAN_VERIFY
 
 HEARTBEAT_SECONDS = 0.5
 
@@ -62,6 +65,11 @@ async def beating() -> AsyncIterator[None]:
         task.cancel()
 
 
+def _trace(stack: StackRequest) -> dict[str, str]:
+    """Return the trace of the alert that led to a stack."""
+    return next((receipt.trace for receipt in stack.receipts if receipt.trace), {})
+
+
 class Remediating:
     """The executor's activities."""
 
@@ -86,8 +94,11 @@ class Remediating:
     @activity.defn
     async def apply_plan(self, request: ApplyRequest) -> Outcome:
         """Plan, judge again, dry-run, record, write."""
-        async with beating():
-            return await self._carry_out(request, write=True)
+        with span(SPAN_APPLY, request.decision.trace, incident=request.decision.incident):
+            async with beating():
+                outcome = await self._carry_out(request, write=True)
+        self._measured(request.decision, outcome)
+        return outcome
 
     @activity.defn
     async def stage_plan(self, request: ApplyRequest) -> Outcome:
@@ -98,9 +109,15 @@ class Remediating:
     @activity.defn
     async def verify_stack(self, request: StackRequest) -> Stack:
         """Check every action: what was measured, and what cannot be known here."""
-        async with beating():
-            receipts = [await self._verified(receipt) for receipt in await self._known(request)]
-            return Stack(receipts=tuple(receipts), target_gone=await self._gone(request))
+        with span(SPAN_VERIFY, _trace(request), incident=request.incident):
+            async with beating():
+                known = await self._known(request)
+                receipts = [await self._verified(receipt) for receipt in known]
+                for before, after in zip(known, receipts, strict=True):
+                    if before.state is ActionState.APPLIED:
+                        metrics.action(after)
+                        metrics.stage(Stage.WRITE_TO_VERIFIED, after.applied_at, self._now())
+                return Stack(receipts=tuple(receipts), target_gone=await self._gone(request))
 
     @activity.defn
     async def hold_stack(self, request: StackRequest) -> Stack:
@@ -116,16 +133,18 @@ class Remediating:
     @activity.defn
     async def revert_stack(self, request: RevertRequest) -> Stack:
         """Put everything back, newest first; stop at the first object that somebody else changed."""
-        async with beating():
-            receipts = list(await self._known(request.stack))
-            await self._may_revert(request, receipts)
-            notes: list[str] = []
-            force = bool(request.approval and request.approval.force)
-            for place in reversed(range(len(receipts))):
-                receipts[place] = await self._reverted(receipts[place], notes, force=force)
-                if receipts[place].state is ActionState.DRIFTED:
-                    break
-            return Stack(receipts=tuple(receipts), notes=tuple(notes))
+        with span(SPAN_REVERT, _trace(request.stack), incident=request.stack.incident):
+            async with beating():
+                receipts = list(await self._known(request.stack))
+                await self._may_revert(request, receipts)
+                notes: list[str] = []
+                force = bool(request.approval and request.approval.force)
+                for place in reversed(range(len(receipts))):
+                    receipts[place] = await self._reverted(receipts[place], notes, force=force)
+                    metrics.action(receipts[place])
+                    if receipts[place].state is ActionState.DRIFTED:
+                        break
+                return Stack(receipts=tuple(receipts), notes=tuple(notes))
 
     @activity.defn
     async def extend_stack(self, request: ExtendRequest) -> Stack:
@@ -142,6 +161,14 @@ class Remediating:
             until = max(r.expires_at or self._now() for r in receipts) + timedelta(seconds=seconds)
             extended = [await self._extended(receipt, until) for receipt in receipts]
             return Stack(receipts=tuple(extended), notes=(f"it stands until {until:%Y-%m-%d %H:%M:%S} UTC",))
+
+    def _measured(self, decision: Decision, outcome: Outcome) -> None:
+        """Count what came of a decision, and how long it took."""
+        for receipt in outcome.receipts:
+            metrics.action(receipt)
+        if outcome.disposition is Disposition.APPLIED:
+            metrics.stage(Stage.DECISION_TO_WRITE, decision.decided_at, self._now())
+            metrics.stage(Stage.ACCEPTED_TO_WRITE, decision.accepted_at, self._now())
 
     async def _carry_out(self, request: ApplyRequest, *, write: bool) -> Outcome:
         decision = request.decision
@@ -209,6 +236,7 @@ class Remediating:
             applied_at=now,
             expires_at=decision.decided_at + timedelta(seconds=planned.action.ttl_seconds),
             approved_by=request.approval.actor if request.approval else None,
+            trace=decision.trace,
         )
         try:
             await self._records.create(planned.action.id, receipt.model_dump_json().encode())

@@ -88,6 +88,8 @@ class Decision(BaseModel, frozen=True):
     policy_digest: str
     events: tuple[str, ...]
     decided_at: datetime
+    accepted_at: datetime | None = None
+    """When the bus accepted the latest event."""
     followup_seconds: float = 0.0
     signature: str = ""
     trace: dict[str, str] = Field(default_factory=dict)

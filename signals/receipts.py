@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from signals.decisions import OnExpiry, PlannedAction
 from signals.entities import ClusterRef
@@ -82,6 +82,8 @@ class Receipt(BaseModel, frozen=True):
     reverted_at: datetime | None = None
     checks: tuple[Check, ...] = ()
     approved_by: str | None = None
+    trace: dict[str, str] = Field(default_factory=dict)
+    """The trace context of the alert that led to it."""
 
     @property
     def on_expiry(self) -> OnExpiry:

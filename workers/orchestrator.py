@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 from temporalio.client import Client, WorkflowFailureError
@@ -17,8 +18,11 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 import activities.policies
+from activities import metrics
 from activities.judge import Judging
 from activities.judgement import Judgement
+from activities.metrics import Stage
+from activities.tracing import span
 from signals.catalog import load
 from signals.display import terminal
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable, Undecodable
@@ -30,6 +34,7 @@ from signals.subjects import (
     MEMO_TITLE,
     ORCHESTRATOR,
     ROUTING_BUCKET,
+    SPAN_CORRELATE,
     threats_stream,
 )
 from signals.threats import ThreatEvent
@@ -92,7 +97,8 @@ class Feeding:
         """Feed one incident; if that fails, its messages come again, and only they."""
         async with self._slots:
             try:
-                await self._signal(incident, group, links)
+                with span(SPAN_CORRELATE, group[0].event.trace, incident=incident):
+                    await self._signal(incident, group, links)
             except (RPCError, Unavailable) as error:
                 log.warning(
                     "an incident could not be fed; its threats come again",
@@ -104,6 +110,7 @@ class Feeding:
                 return
         for one in group:
             await one.message.ack()
+            metrics.stage(Stage.ALERT_TO_SIGNAL, one.event.observed_at, datetime.now(UTC))
 
     async def _signal(self, incident: str, group: list[Arrived], links: tuple[str, ...]) -> None:
         first = group[0]
@@ -181,6 +188,8 @@ async def _prove(context: Context, owner: str, messages: Sequence[Message], chai
         gap = chains.follow(envelope, message.sequence)
         if gap:
             log.error("we are blind to something that an agent said", agent=owner, gap=str(gap))
+        if message.deliveries > 1:
+            metrics.redelivery(owner)
         arrived.append(Arrived(event, message))
     return arrived
 
