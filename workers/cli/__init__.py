@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
+from typing import NoReturn
 
 from signals.catalog import load
 from signals.errors import BadInput, FirebreakError, Refused, Unavailable
@@ -36,7 +37,22 @@ exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 130 interrupted
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. `argv` defaults to the process's own arguments."""
+    """Run one command and return its exit code. Without `argv` it is the process's own, and ends with it."""
+    code = _run(argv)
+    if argv is None and "temporalio" in sys.modules:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without Python's own end, in which Temporal's threads sometimes abort it."""
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' logs are not for the person's terminal
     known = {name.replace("_", "-"): verb for name, verb in load(verbs, Verb).items()}
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from activities.ports import COMMANDS, Cluster, Manifest, Resource
 from signals.approvals import Answer, Verb
-from signals.errors import Conflict, NotFound, Unavailable
+from signals.errors import Conflict, NotFound, Refused, Unavailable
 from signals.subjects import API_VERSION, DOMAIN, NAMESPACE
 from workers.cli.patience import SECONDS, patiently
 
@@ -67,8 +67,17 @@ async def _create(cluster: Cluster, name: str, spec: dict[str, Any]) -> None:
         await patiently(lambda: cluster.create(COMMANDS.ref(name, NAMESPACE), manifest))
     except Conflict:
         return
+    except Refused as error:
+        raise Refused(_forbidden(str(error), spec)) from error
     except NotFound as error:
         raise NotFound("Firebreak is not installed in this cluster: it knows no Command objects.") from error
+
+
+def _forbidden(reason: str, spec: dict[str, Any]) -> str:
+    """Return the API server's refusal without its own machinery, and who may say it instead."""
+    why = reason.rpartition("denied request: ")[2]
+    hint = "" if spec["role"] == "lead" else " The security lead may: --person lead."
+    return f"The API server does not let {spec['actor']} say “{spec['verb']}”: {why}.{hint}"
 
 
 async def _answer(cluster: Cluster, name: str) -> Answer:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from signals.evidence import Evidence
 from signals.incidents import ActionSummary, Incident, IncidentState, Moment, Summary, WaitingFor
+from signals.plans import Plan
 from signals.receipts import ActionState, Receipt, Result
 from signals.threats import ThreatEvent
 from workers.cli.screen import Line, Section
@@ -15,6 +16,8 @@ from workers.cli.words import ACTIONS, COLOURS, EXPIRIES, STATES, TIERS, clock, 
 
 EVIDENCE_LINES = 5
 """How many observations of one suspicion are shown; `-o json` holds all."""
+EVIDENCE_LENGTH = 240
+"""Characters shown of one observation."""
 
 
 def headline(summary: Summary, now: datetime) -> tuple[Line, ...]:
@@ -110,7 +113,9 @@ def _happened(incident: Incident, now: datetime) -> Iterator[Line]:
 
 
 def _evidence(evidence: Evidence) -> str:
-    return f"{evidence.summary}{' (cut short)' if evidence.truncated else ''}"
+    summary = evidence.summary
+    shown = summary if len(summary) <= EVIDENCE_LENGTH else f"{summary[:EVIDENCE_LENGTH]}…"
+    return f"{shown}{' (received cut short)' if evidence.truncated else ''}"
 
 
 def _limits(event: ThreatEvent) -> Iterator[Line]:
@@ -142,15 +147,22 @@ def _done(incident: Incident, now: datetime) -> Iterator[Line]:
         yield Line("Nothing was written to the cluster.")
     for receipt in incident.receipts:
         yield from _receipt(receipt, now)
-    planned = {receipt.action.id for receipt in incident.receipts}
-    for action in incident.plan.actions if incident.plan else ():
-        if action.action.id not in planned:
-            yield Line(f"planned: {action.summary}")
-            yield from (Line(str(write), indent=4) for write in action.writes)
-            if action.blocked:
-                yield Line(f"must not be written: {action.blocked}", "yellow", 4)
+    if incident.plan:
+        yield from _planned(incident.plan, {receipt.action.id for receipt in incident.receipts})
     if incident.decisions and incident.decisions[-1].why_not:
         yield Line(f"Nothing more by itself: {incident.decisions[-1].why_not}", "yellow")
+
+
+def _planned(plan: Plan, told: set[str]) -> Iterator[Line]:
+    for action in plan.actions:
+        if action.action.id not in told:
+            yield Line(f"planned: {action.summary}")
+            yield from (Line(str(write), indent=4) for write in action.writes)
+        if action.blocked:
+            yield Line(f"must not be written: {action.blocked}", "yellow", 4)
+    for answer in plan.dry_run:
+        if not answer.accepted:
+            yield Line(f"the dry run failed: {answer.write}: {answer.message}", "red", 4)
 
 
 def _receipt(receipt: Receipt, now: datetime) -> Iterator[Line]:

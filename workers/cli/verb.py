@@ -36,5 +36,10 @@ def state_dir(options: Namespace) -> Path:
 
 def program(options: Namespace | None = None) -> str:
     """Return how the person called us, with `--state` when they said it: commands that we suggest must work."""
+    return program_at(options.state if options else None)
+
+
+def program_at(state: Path | None) -> str:
+    """Return how the stack in a folder is meant; None is the one that is meant when nothing is said."""
     name = "kubectl firebreak" if Path(sys.argv[0]).name.startswith("kubectl-") else "firebreak"
-    return f"{name} --state {shlex.quote(str(options.state))}" if options and options.state else name
+    return f"{name} --state {shlex.quote(str(state))}" if state else name

@@ -13,7 +13,7 @@ from pathlib import Path
 from workers.cli.drill import run as drill
 from workers.cli.drill.board import Board
 from workers.cli.drill.building import Telling
-from workers.cli.verb import program
+from workers.cli.verb import program_at
 from workers.stack import controlplane
 from workers.stack.modules import BINARIES
 from workers.stack.progress import unheard
@@ -35,7 +35,6 @@ class Demo:
         if self._options.state is not None:
             return await self._in(self._options.state)
         with tempfile.TemporaryDirectory(prefix="firebreak-demo-") as folder:
-            self._options.state = Path(folder)
             return await self._in(Path(folder))
 
     async def _in(self, root: Path) -> list[drill.Outcome]:
@@ -43,7 +42,6 @@ class Demo:
             first = await self._while_building(root, heard)
             async with drill.own_stack(root / "kubernetes", "kubernetes", heard) as status:
                 heard.over()
-                self._options.state = root / "kubernetes"
                 self._board.say("A real Kubernetes control plane, Temporal and NATS run on this machine.")
                 rest = await self._play(status, "all")
                 await self._stay(status)
@@ -63,7 +61,6 @@ class Demo:
         building = asyncio.create_task(controlplane.resolve(heard))
         try:
             async with drill.own_stack(root / "memory", "memory", unheard) as status:
-                self._options.state = root / "memory"
                 outcomes = await self._play(status, "reverse-shell")
             heard.muted = False
             await building
@@ -72,7 +69,7 @@ class Demo:
         return outcomes
 
     async def _play(self, status: Status, name: str) -> list[drill.Outcome]:
-        return await drill.perform(status, self._board, drill.chosen(name), self._ask, program(self._options))
+        return await drill.perform(status, self._board, drill.chosen(name), self._ask)
 
     async def _stay(self, status: Status) -> None:
         """Leave the stack up for a person until they have seen enough."""
@@ -80,6 +77,6 @@ class Demo:
             return
         self._board.say()
         self._board.say(f"Temporal's UI: {status.endpoints.temporal_ui}")
-        self._board.say(f"In another terminal: {program(self._options)} incidents")
+        self._board.say(f"In another terminal: {program_at(Path(status.state_dir))} incidents")
         self._board.say("Everything stays up until you press Enter here.", "bold")
         await asyncio.to_thread(sys.stdin.readline)

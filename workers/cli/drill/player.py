@@ -10,15 +10,14 @@ from activities.ports import Cluster, Manifest
 from signals.approvals import Verb
 from signals.errors import FirebreakError
 from signals.incidents import Incident, IncidentState
-from signals.receipts import ActionState
+from signals.receipts import ActionState, Receipt
 from workers.cli import person
 from workers.cli.drill import alerts, app, picture
 from workers.cli.drill.board import Board
 from workers.cli.drill.scenario import Scenario
 from workers.cli.ledger import Ledger
-from workers.cli.story import waits
 from workers.cli.target import Target
-from workers.cli.words import ACTIONS, STATES, TIERS
+from workers.cli.words import ACTIONS, EXPIRIES, STATES, TIERS, span
 from workers.stack.state import Status
 
 SETTLE_SECONDS = 60.0
@@ -102,9 +101,10 @@ class Player:
             f"{self.program} explain {summary.id} says why.",
         )
         for receipt in incident.receipts:
-            open_still = "; ".join(receipt.plan.residual)
             self.board.tell(
-                f"{receipt.plan.summary}: {ACTIONS[receipt.state]}.", f"{open_still or STATES[summary.state]}"
+                f"{receipt.plan.summary}: {ACTIONS[receipt.state]}.",
+                "; ".join(receipt.plan.residual) or STATES[summary.state],
+                _until_when(receipt),
             )
         if not incident.receipts:
             self.board.tell("Nothing was written to the cluster.", STATES[summary.state])
@@ -128,9 +128,9 @@ class Player:
                     found = await self.ledger.find(summary.id)
                     if wanted(found.incident):
                         return found.incident
-                    last = f"{summary.id} is {found.incident.summary.state}"
+                    last = _why_not(found.incident)
             await asyncio.sleep(LOOK_SECONDS)
-        raise DrillFailed(f"It did not come so far within {SETTLE_SECONDS:.0f} s: {last}.")
+        raise DrillFailed(f"It did not come so far within {SETTLE_SECONDS:.0f} s: {last}")
 
     async def _looked_at(
         self, scenario: Scenario, pod: Manifest, incident: Incident, before: picture.Picture
@@ -174,9 +174,8 @@ class Player:
     async def _decision(self, scenario: Scenario, incident: Incident) -> Incident:
         """Let a person (or the script) decide, through the same command that they would type."""
         summary = incident.summary
-        offered = next(iter(line.text for line in waits(summary, datetime.now(UTC), self.program)), "")
         command = f"{self.program} {scenario.decision} {summary.id}"
-        self.board.tell(offered, scenario.question, command)
+        self.board.tell(STATES[summary.state], scenario.question, command)
         if not self.ask(scenario.question):
             self.board.say(f"  Left as it is. Later: {command}")
             return incident
@@ -195,6 +194,20 @@ class Player:
         self.board.claim("everything is byte for byte as it was", not changed, ", ".join(changed))
         left = await picture.ours(self.cluster, incident.summary.id)
         self.board.claim("nothing of ours is left", not left, ", ".join(left))
+
+
+def _until_when(receipt: Receipt) -> str:
+    if not receipt.expires_at or not receipt.applied_at:
+        return ""
+    lasts = span((receipt.expires_at - receipt.applied_at).total_seconds())
+    return f"Nothing. It stands for {lasts}; then {EXPIRIES[receipt.on_expiry]}."
+
+
+def _why_not(incident: Incident) -> str:
+    """Return where an incident stands instead, and what its own records say about the reason."""
+    reasons = [receipt.reason for receipt in incident.receipts if receipt.reason]
+    reasons += [decision.why_not for decision in incident.decisions[-1:] if decision.why_not]
+    return f"{incident.summary.id} is {incident.summary.state}. {'; '.join(reasons)}".strip()
 
 
 def _planned(incident: Incident, changed: list[str]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from signals.catalog import load
 from signals.errors import BadInput, FirebreakError
+from workers import settings
 from workers.cli.clusters import connected
 from workers.cli.drill import scenarios
 from workers.cli.drill.board import Board, Check
@@ -18,7 +19,7 @@ from workers.cli.drill.player import Player
 from workers.cli.drill.scenario import Scenario
 from workers.cli.ledger import Ledger
 from workers.cli.target import Target
-from workers.cli.verb import state_dir
+from workers.cli.verb import program_at, state_dir
 from workers.stack.options import Options
 from workers.stack.progress import OnProgress
 from workers.stack.run import Stack
@@ -131,13 +132,14 @@ async def running_stack(options: Namespace, heard: OnProgress) -> AsyncIterator[
 
 
 async def perform(
-    status: Status, board: Board, wanted: Sequence[Scenario], ask: Callable[[str], bool], program: str
+    status: Status, board: Board, wanted: Sequence[Scenario], ask: Callable[[str], bool]
 ) -> list[Outcome]:
     """Play scenarios one after another and return how each ended."""
-    target = target_of(status)
+    target, state = target_of(status), Path(status.state_dir)
+    named = program_at(None if state == settings.state_dir() else state)
     ledger = await Ledger.connect(target.temporal, target.temporal_namespace)
     async with connected(target.administrator()) as cluster:
-        player = Player(target, status, cluster, ledger, board, ask, program)
+        player = Player(target, status, cluster, ledger, board, ask, named)
         await player.prepare()
         return [await _one(player, scenario) for scenario in wanted]
 

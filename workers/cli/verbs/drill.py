@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from workers.cli.verb import Verb, program
+from workers.cli.verb import Verb
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
         with Telling(board) as heard:
             async with drill.running_stack(options, heard) as status:
                 heard.over()
-                return await drill.perform(status, board, wanted, ask, program(options))
+                return await drill.perform(status, board, wanted, ask)
 
     outcomes = asyncio.run(play())
     emit(options, [outcome.document() for outcome in outcomes], lambda: None)
