@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from signals.telemetry.falco import Alert
 from signals.threats import Peer
@@ -67,6 +68,7 @@ def _ends(alert: Alert) -> tuple[_End, _End]:
     )
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> str:
     """Return an address as it is written canonically, nothing where it is none or leads nowhere else."""
     if not text:

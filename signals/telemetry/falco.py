@@ -82,10 +82,14 @@ def read(item: bytes) -> Alert:
     try:
         wire = _WIRE.decode(item)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        wire = _cleaned(_leniently(item))
+        wire = _leniently(item)
+        ordinary = False
     else:
-        if len(item) > TEXT_LIMIT or not item.isascii() or b"\\" in item or b"\x7f" in item:
-            wire = _cleaned(wire)
+        ordinary = len(item) <= TEXT_LIMIT and item.isascii() and b"\\" not in item and b"\x7f" not in item
+    cut = False
+    if not ordinary:
+        wire = _cleaned(wire)
+        cut = _is_cut(wire)
     if not wire.rule.strip():
         raise Undecodable("`rule` is empty: every Falco alert names its rule")
     given = wire.output_fields or {}
@@ -101,8 +105,13 @@ def read(item: bytes) -> Alert:
         time=nanoseconds(wire.time) or nanoseconds(fields.get("evt.time")),
         tags=wire.tags or (),
         fields=fields,
-        truncated=CUT in output or any(type(value) is str and CUT in value for value in fields.values()),
+        truncated=cut or b"[...]" in item,
     )
+
+
+def _is_cut(wire: _Wire) -> bool:
+    texts = (wire.output or "", *(wire.output_fields or {}).values())
+    return any(isinstance(text, str) and text.endswith(CUT) for text in texts)
 
 
 def _leniently(item: bytes) -> _Wire:
