@@ -18,12 +18,13 @@ from activities.action import Action, CaseRef
 from activities.authority import Authority
 from activities.metrics import Stage
 from activities.ports import PODS, Cluster, KeyValue
+from activities.records import Records
 from activities.tracing import span
 from signals.approvals import Verb
 from signals.decisions import Decision, OnExpiry, PlannedAction
 from signals.entities import Entity
 from signals.envelope import Trust
-from signals.errors import Conflict, Drifted, NotFound, Refused
+from signals.errors import Drifted, NotFound, Refused
 from signals.plans import ActionPlan, Plan
 from signals.policy import Policy
 from signals.receipts import ActionState, Receipt, Result
@@ -86,7 +87,7 @@ class Remediating:
         """Know these actions, write to this cluster, remember in this bucket, believe these keys."""
         self._actions = actions
         self._cluster = cluster
-        self._records = records
+        self._records = Records(records)
         self._policy = policy
         self._authority = Authority(cluster, trust, policy)
         self._now = now
@@ -111,7 +112,7 @@ class Remediating:
         """Check every action: what was measured, and what cannot be known here."""
         with span(SPAN_VERIFY, _trace(request), incident=request.incident):
             async with beating():
-                known = await self._known(request)
+                known = await self._of(request)
                 receipts = [await self._verified(receipt) for receipt in known]
                 for before, after in zip(known, receipts, strict=True):
                     if before.state is ActionState.APPLIED:
@@ -124,7 +125,7 @@ class Remediating:
         """Write what the containment misses since the world around it changed."""
         async with beating():
             receipts, notes = [], []
-            for receipt in await self._known(request):
+            for receipt in await self._of(request):
                 held, said = await self._held(receipt)
                 receipts.append(await self._verified(held))
                 notes += said
@@ -135,7 +136,7 @@ class Remediating:
         """Put everything back, newest first; stop at the first object that somebody else changed."""
         with span(SPAN_REVERT, _trace(request.stack), incident=request.stack.incident):
             async with beating():
-                receipts = list(await self._known(request.stack))
+                receipts = list(await self._of(request.stack))
                 await self._may_revert(request, receipts)
                 notes: list[str] = []
                 force = bool(request.approval and request.approval.force)
@@ -150,7 +151,7 @@ class Remediating:
     async def extend_stack(self, request: ExtendRequest) -> Stack:
         """Let everything stand for longer: by a person's word, or because it must hold until there is one."""
         async with beating():
-            receipts = list(await self._known(request.stack))
+            receipts = list(await self._of(request.stack))
             if request.approval is not None:
                 verbs = (Verb.EXTEND, Verb.REJECT)
                 self._authority.prove_command(request.approval, request.stack.incident, verbs)
@@ -173,7 +174,7 @@ class Remediating:
     async def _carry_out(self, request: ApplyRequest, *, write: bool) -> Outcome:
         decision = request.decision
         self._authority.prove(decision)
-        recorded = {action.id: await self._record(action.id) for action in decision.actions}
+        recorded = {action.id: await self._records.find(action.id) for action in decision.actions}
         plan = await self._plan(decision, recorded)
         if write and all(recorded.values()):
             return await self._written(decision, plan, recorded, request)
@@ -238,11 +239,7 @@ class Remediating:
             approved_by=request.approval.actor if request.approval else None,
             trace=decision.trace,
         )
-        try:
-            await self._records.create(planned.action.id, receipt.model_dump_json().encode())
-        except Conflict:
-            return await self._record(planned.action.id) or receipt
-        return receipt
+        return await self._records.remember(receipt)
 
     def _unwritten(self, decision: Decision, plan: Plan, what: Disposition, reason: str) -> Outcome:
         receipts = tuple(
@@ -259,34 +256,6 @@ class Remediating:
         )
         return Outcome(disposition=what, plan=plan, receipts=receipts, reason=reason)
 
-    async def _record(self, action_id: str) -> Receipt | None:
-        entry = await self._records.get(action_id)
-        return Receipt.model_validate_json(entry.value) if entry else None
-
-    async def _known(self, stack: StackRequest) -> tuple[Receipt, ...]:
-        """Return our own records of a stack, oldest first: what a workflow says of an action is only its id."""
-        if stack.cluster.uid != self._cluster.ref.uid:
-            raise Refused(f"this stack stands in cluster {stack.cluster}, not {self._cluster.ref}")
-        known = [await self._record(receipt.action.id) for receipt in stack.receipts]
-        mine = [record for record in known if record is not None and record.incident == stack.incident]
-        if len(mine) != len(stack.receipts):
-            raise Refused("an action of this stack is not on record here: use `firebreak release`")
-        return tuple(sorted(mine, key=lambda record: record.action.index))
-
-    async def _store(self, receipt: Receipt) -> Receipt:
-        """Write a receipt over its record, whatever revision that has."""
-        while True:
-            entry = await self._records.get(receipt.action.id)
-            if entry is None:
-                return receipt
-            try:
-                await self._records.update(
-                    receipt.action.id, receipt.model_dump_json().encode(), entry.revision
-                )
-            except Conflict:
-                continue
-            return receipt
-
     async def _verified(self, receipt: Receipt) -> Receipt:
         if not receipt.state.stands or receipt.state is ActionState.DRIFTED:
             return receipt
@@ -297,7 +266,7 @@ class Remediating:
             state = ActionState.INEFFECTIVE
         elif Result.UNKNOWN in results:
             state = ActionState.UNVERIFIED
-        return await self._store(receipt.model_copy(update={"checks": checks, "state": state}))
+        return await self._records.store(receipt.model_copy(update={"checks": checks, "state": state}))
 
     async def _held(self, receipt: Receipt) -> tuple[Receipt, list[str]]:
         """Write what is missing around one action, and put it on record with the rest of its plan."""
@@ -309,7 +278,7 @@ class Remediating:
         known = {str(write) for write in receipt.plan.writes}
         added = tuple(write for write in missing if str(write) not in known)
         plan = receipt.plan.model_copy(update={"writes": (*receipt.plan.writes, *added)})
-        receipt = await self._store(receipt.model_copy(update={"plan": plan}))
+        receipt = await self._records.store(receipt.model_copy(update={"plan": plan}))
         await writing.apply(self._cluster, receipt.plan.model_copy(update={"writes": missing}))
         return receipt, [f"held: {write}" for write in missing]
 
@@ -335,11 +304,11 @@ class Remediating:
             await writing.revert(self._cluster, receipt.plan, force=force)
         except Drifted as error:
             notes.append(f"stopped: {error}")
-            return await self._store(
+            return await self._records.store(
                 receipt.model_copy(update={"state": ActionState.DRIFTED, "reason": str(error)})
             )
         notes.append(f"put back: {receipt.action.summary}")
-        return await self._store(
+        return await self._records.store(
             receipt.model_copy(
                 update={"state": ActionState.REVERTED, "reason": "", "reverted_at": self._now()}
             )
@@ -349,7 +318,10 @@ class Remediating:
         if not receipt.state.stands:
             return receipt
         await writing.extend(self._cluster, receipt.plan.writes, until)
-        return await self._store(receipt.model_copy(update={"expires_at": until}))
+        return await self._records.store(receipt.model_copy(update={"expires_at": until}))
+
+    async def _of(self, stack: StackRequest) -> tuple[Receipt, ...]:
+        return await self._records.of(stack, self._cluster.ref.uid)
 
     async def _gone(self, stack: StackRequest) -> bool:
         """Return whether every pod that the stack holds is gone."""

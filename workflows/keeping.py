@@ -1,0 +1,134 @@
+"""What can be done with a stack of applied actions: look, hold, put back, extend; and tell of it."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.notify import Notifying
+    from activities.remediate import Remediating
+    from signals.approvals import Answer, Approval
+    from signals.pages import Page, PageKind
+    from signals.receipts import ActionState, Receipt
+    from signals.requests import (
+        Cause,
+        ExtendRequest,
+        RemediationInput,
+        Report,
+        RevertRequest,
+        Stack,
+        StackRequest,
+    )
+
+from workflows.approval import ApprovalGate
+from workflows.options import CHANGE, TELL
+
+
+class Keeping:
+    """The hands of a stack's owner. One thing at a time is done with a stack."""
+
+    _given: RemediationInput
+    _receipts: dict[str, Receipt]
+    _gate: ApprovalGate
+    _turn: asyncio.Lock
+    _changed: bool
+
+    @property
+    def _standing(self) -> tuple[Receipt, ...]:
+        return tuple(
+            sorted((r for r in self._receipts.values() if r.state.stands), key=lambda r: r.action.index)
+        )
+
+    def _request(self) -> StackRequest:
+        stack = self._given.stack
+        return StackRequest(incident=stack.incident, cluster=stack.cluster, receipts=self._standing)
+
+    async def _verify(self) -> None:
+        if not any(receipt.state is ActionState.APPLIED for receipt in self._standing):
+            return
+        async with self._turn:
+            done = await workflow.execute_activity_method(
+                Remediating.verify_stack, self._request(), summary="does it work?", **CHANGE
+            )
+            self._take(done)
+        await self._report(done.notes)
+        if done.target_gone:
+            await self._revert(Cause.TARGET_GONE)
+
+    async def _hold(self) -> None:
+        """Somebody changed the world around the stack: write what is missing, or say that it does not hold."""
+        self._changed = False
+        async with self._turn:
+            done = await workflow.execute_activity_method(
+                Remediating.hold_stack, self._request(), summary="hold it against drift", **CHANGE
+            )
+            self._take(done)
+        await self._report(done.notes)
+        if done.target_gone:
+            await self._revert(Cause.TARGET_GONE)
+        elif done.notes:
+            await self._tell(PageKind.DRIFT, "; ".join(done.notes))
+
+    async def _revert(self, cause: Cause, approval: Approval | None = None) -> Answer:
+        """Put everything back, newest first; what somebody else changed stays, and is said."""
+        async with self._turn:
+            done = await workflow.execute_activity_method(
+                Remediating.revert_stack,
+                RevertRequest(stack=self._request(), cause=cause, approval=approval),
+                summary=f"put back: {approval.actor if approval else cause}",
+                **CHANGE,
+            )
+            self._take(done)
+        left = [receipt for receipt in done.receipts if receipt.state.stands]
+        answer = Answer(accepted=not left, message="; ".join(done.notes) or "everything was put back")
+        await self._report(done.notes, {approval.id: answer} if approval else {})
+        if left:
+            await self._tell(PageKind.DRIFT, answer.message)
+        return answer
+
+    async def _extend(self, seconds: int, approval: Approval | None) -> Answer:
+        async with self._turn:
+            done = await workflow.execute_activity_method(
+                Remediating.extend_stack,
+                ExtendRequest(stack=self._request(), seconds=seconds, approval=approval),
+                summary=f"let it stand {seconds // 60} min longer",
+                **CHANGE,
+            )
+            self._take(done)
+        answer = Answer(accepted=True, message="; ".join(done.notes) or "extended")
+        await self._report((answer.message,), {approval.id: answer} if approval else {})
+        return answer
+
+    def _take(self, done: Stack) -> None:
+        self._receipts |= {receipt.action.id: receipt for receipt in done.receipts}
+
+    async def _report(self, notes: tuple[str, ...] = (), answers: dict[str, Answer] | None = None) -> None:
+        """Tell the incident, if it is still there."""
+        report = Report(
+            receipts=tuple(self._receipts.values()),
+            notes=notes,
+            waiting=self._gate.waiting,
+            answers=answers or {},
+        )
+        try:
+            handle = workflow.get_external_workflow_handle(self._given.stack.incident)
+            await handle.signal("stack", report.model_dump(mode="json"))
+        except FailureError:
+            workflow.logger.info("the incident is closed; its stack lives on")
+
+    async def _tell(self, kind: PageKind, text: str) -> None:
+        stack = self._given.stack
+        page = Page(
+            incident=stack.incident,
+            cluster=stack.cluster,
+            kind=kind,
+            severity=self._given.severity,
+            title=self._given.title,
+            text=text,
+            dedup_key=f"{stack.incident}/{kind}/{workflow.now().isoformat()}",
+            at=workflow.now(),
+        )
+        await workflow.execute_activity_method(
+            Notifying.tell_people, page, summary=f"tell people: {kind}", **TELL
+        )
