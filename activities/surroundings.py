@@ -5,7 +5,8 @@ the API server does not let us know, we say so, and a person decides.
 """
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from activities.graph.network_policy import matches
@@ -81,37 +82,48 @@ def _service_addresses(item: Manifest) -> Iterator[tuple[str, str]]:
                 yield from ((address, what) for address in endpoint.get("addresses") or [])
 
 
-async def api_concerns(cluster: Cluster, pods: list[Manifest]) -> tuple[str, ...]:
-    """Return why isolating these pods would stop writes to the API, or a part of the API.
+@dataclass(frozen=True)
+class Dependency:
+    """A Service that the API server calls, by the pods that it selects; or that it cannot be seen which."""
+
+    why: str
+    namespace: str = ""
+    selector: Mapping[str, str] | None = None
+
+    def concerns(self, pod: Mapping[str, Any]) -> bool:
+        """Return whether this pod may be the one that answers."""
+        metadata = pod["metadata"]
+        if self.selector is None:
+            return True
+        here = metadata["namespace"] == self.namespace
+        return here and matches({"matchLabels": self.selector}, metadata.get("labels") or {})
+
+
+async def api_dependencies(cluster: Cluster, namespaces: Sequence[str]) -> tuple[Dependency, ...]:
+    """Return what in these namespaces the API server depends on: its webhooks, and APIs served by pods.
 
     Raises:
         Unavailable: the API server did not say.
     """
-    spaces = sorted({pod["metadata"]["namespace"] for pod in pods})
     try:
         apis, validating, mutating, *services = await every(
             [
                 cluster.list(_API_SERVICES),
                 *(cluster.list(resource) for resource in _WEBHOOKS),
-                *(cluster.list(SERVICES, namespace) for namespace in spaces),
+                *(cluster.list(SERVICES, namespace) for namespace in namespaces),
             ]
         )
     except Refused as error:
-        return (f"whether the API server depends on the pod cannot be seen: {error}",)
+        return (Dependency(f"whether the API server depends on the pod cannot be seen: {error}"),)
     needed = dict(_needed([*validating, *mutating], apis))
-    found: list[str] = []
+    found: list[Dependency] = []
     for service in (item for items in services for item in items):
         metadata, selector = service["metadata"], (service.get("spec") or {}).get("selector")
         why = needed.get((metadata["namespace"], metadata["name"]))
-        if why and selector and any(_serves(pod, metadata["namespace"], selector) for pod in pods):
-            found.append(f"the API server depends on service {metadata['name']}: {why}")
+        if why and selector:
+            text = f"the API server depends on service {metadata['name']}: {why}"
+            found.append(Dependency(text, metadata["namespace"], selector))
     return tuple(found)
-
-
-def _serves(pod: Mapping[str, Any], namespace: str, selector: Mapping[str, str]) -> bool:
-    metadata = pod["metadata"]
-    here = metadata["namespace"] == namespace
-    return here and matches({"matchLabels": selector}, metadata.get("labels") or {})
 
 
 def _needed(webhooks: list[Manifest], apis: list[Manifest]) -> Iterator[tuple[tuple[str, str], str]]:

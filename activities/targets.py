@@ -8,6 +8,9 @@ from activities.writing import every
 from signals.entities import Entity
 from signals.errors import NotFound
 
+CROWD = 5
+"""More targets than this are listed rather than read one by one."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -24,11 +27,20 @@ async def read(cluster: Cluster, entity: Entity) -> Target:
     Raises:
         Unavailable, Refused: the API server did not say.
     """
-    if entity.kind != "Pod" or not entity.uid:
-        return Target(entity, None, f"{entity} is not known by its UID")
+    if entity.kind != "Pod":
+        return told(entity, None)
     try:
         pod = await cluster.get(PODS.ref(entity.name, entity.namespace))
     except NotFound:
+        return told(entity, None)
+    return told(entity, pod)
+
+
+def told(entity: Entity, pod: Manifest | None) -> Target:
+    """Return whether what lives under a name is what was meant."""
+    if entity.kind != "Pod" or not entity.uid:
+        return Target(entity, None, f"{entity} is not known by its UID")
+    if pod is None:
         return Target(entity, None, f"{entity} is gone")
     if pod["metadata"]["uid"] != entity.uid:
         return Target(entity, None, f"{entity} is another pod now, of the same name")
@@ -36,12 +48,17 @@ async def read(cluster: Cluster, entity: Entity) -> Target:
 
 
 async def read_all(cluster: Cluster, entities: Sequence[Entity]) -> list[Target]:
-    """Return all pods that are meant, read at once.
+    """Return all pods that are meant, read at once; of a crowd, by listing their namespaces.
 
     Raises:
         Unavailable, Refused: the API server did not say.
     """
-    return await every(read(cluster, entity) for entity in entities)
+    if len(entities) <= CROWD:
+        return await every(read(cluster, entity) for entity in entities)
+    namespaces = sorted({entity.namespace for entity in entities if entity.namespace})
+    listed = await every(cluster.list(PODS, namespace) for namespace in namespaces)
+    live = {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pods in listed for pod in pods}
+    return [told(entity, live.get((entity.namespace or "", entity.name))) for entity in entities]
 
 
 def containable(target: Target) -> Target:

@@ -23,7 +23,7 @@ from activities.graph.carve import close_everything
 from activities.graph.network_policy import End
 from activities.holding import entered, flow, lost, objects, sights
 from activities.ports import NETWORK_POLICIES, Cluster
-from activities.surroundings import API_PERMISSIONS, api_concerns
+from activities.surroundings import API_PERMISSIONS, api_dependencies
 from activities.targets import containable, read_all
 from activities.writing import every
 from signals.decisions import Inverse, OnExpiry, PlannedAction, Tier
@@ -36,9 +36,10 @@ async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> Action
     """Plan our policy, the marks and the exclusions, in each namespace that has a target."""
     key = mark_key(hashlib.sha256(f"{case.incident}|{action.type}".encode()).hexdigest())
     namespaces = sorted({target.namespace for target in action.targets if target.namespace})
-    read, listed = await asyncio.gather(
+    read, listed, needed = await asyncio.gather(
         read_all(cluster, action.targets),
         every(cluster.list(NETWORK_POLICIES, namespace) for namespace in namespaces),
+        api_dependencies(cluster, namespaces),
     )
     targets = [containable(target) for target in read]
     pods = [target.pod for target in targets if target.pod and not target.obstacle]
@@ -63,7 +64,7 @@ async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> Action
         creates.append(create(ref, carving.spec({key: case.label}), case, action, [*near, *left]))
         exclusions += left
     return ActionPlan(
-        concerns=await api_concerns(cluster, pods),
+        concerns=tuple(one.why for one in needed if any(map(one.concerns, pods))),
         action=action,
         writes=(*creates, *marks, *exclusions),
         inverse=Inverse.EXACT,
