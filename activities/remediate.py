@@ -7,7 +7,7 @@ anything to undo.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from temporalio import activity
 from activities import metrics, writing
 from activities.action import Action, CaseRef
 from activities.authority import Authority
+from activities.foresight import Foreseen
 from activities.metrics import Stage
 from activities.ports import PODS, Cluster, KeyValue
 from activities.records import Records
@@ -25,7 +26,7 @@ from signals.decisions import Decision, OnExpiry, PlannedAction
 from signals.entities import Entity
 from signals.envelope import Trust
 from signals.errors import Drifted, NotFound, Refused
-from signals.plans import ActionPlan, Plan
+from signals.plans import ActionPlan, Plan, Write
 from signals.policy import Policy
 from signals.receipts import ActionState, Receipt, Result
 from signals.requests import (
@@ -197,18 +198,23 @@ class Remediating:
         planned: list[ActionPlan] = []
         for action in decision.actions:
             known = recorded[action.id]
-            planned.append(known.plan if known else await self._plan_one(decision, action))
+            below = [write for plan in planned for write in plan.writes]
+            planned.append(known.plan if known else await self._plan_one(decision, action, below))
         plan = Plan(incident=decision.incident, policy_digest=self._policy.digest, actions=tuple(planned))
         return plan.model_copy(update={"hash": plan.digest()})
 
-    async def _plan_one(self, decision: Decision, action: PlannedAction) -> ActionPlan:
+    async def _plan_one(
+        self, decision: Decision, action: PlannedAction, below: Sequence[Write]
+    ) -> ActionPlan:
+        """Plan one action on top of those that are planned and not written yet."""
         kind = self._actions.get(action.type)
         if kind is None:
             raise Refused(f"there is no action {action.type!r}")
         expires_at = decision.decided_at + timedelta(seconds=action.ttl_seconds)
-        return await kind.plan(
-            self._cluster, action, CaseRef(incident=decision.incident, expires_at=expires_at)
+        case = CaseRef(
+            incident=decision.incident, expires_at=expires_at, tier=decision.tier, reason=decision.title
         )
+        return await kind.plan(Foreseen(self._cluster, below), action, case)
 
     async def _written(
         self, decision: Decision, plan: Plan, recorded: Mapping[str, Receipt | None], request: ApplyRequest
