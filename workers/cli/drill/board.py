@@ -45,23 +45,29 @@ class Board:
         if not self.silent:
             self.screen.say()
             self.screen.console.print(Rule(harmless(text, "bold"), align="left"))
-            self._row(*COLUMNS, style="bold")
+            self._row(COLUMNS, ("bold", "bold", "bold"))
 
     def tell(self, happened: str, means: str = "", waits: str = "") -> None:
         """Tell one step."""
         if not self.silent:
-            self._row(happened, means, waits)
+            self.screen.say()
+            self._row((happened, means, waits), ("", "dim", "cyan"))
 
-    def say(self, text: str = "", style: str = "") -> None:
+    def say(self, text: str = "", style: str = "", indent: int = 0) -> None:
         """Tell something outside of the columns."""
         if not self.silent:
-            self.screen.say(text, style)
+            self.screen.say(text, style, indent)
 
     def claim(self, what: str, passed: bool, detail: str = "") -> None:
         """Keep and show whether something is as it should be."""
         self.checks.append(Check(what, passed, detail))
         mark, style = ("✔", "green") if passed else ("✘", "bold red")
-        self.say(f"  {mark} {what}{f': {detail}' if detail else ''}", style)
+        self.say(f"{mark} {what}{f': {detail}' if detail else ''}", style, indent=2)
+
+    def expect(self, what: str, found: object, wanted: object) -> None:
+        """Claim that something is what was said beforehand."""
+        detail = "" if found == wanted else f"it is {found}"
+        self.claim(f"{what} is {wanted}", found == wanted, detail)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
@@ -72,9 +78,9 @@ class Board:
         with self.screen.console.status(harmless(what, "dim")):
             yield
 
-    def _row(self, *cells: str, style: str = "") -> None:
+    def _row(self, cells: tuple[str, ...], styles: tuple[str, ...]) -> None:
         grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
         for _ in cells:
             grid.add_column(ratio=1)
-        grid.add_row(*(harmless(cell, style) for cell in cells))
+        grid.add_row(*(harmless(cell, style) for cell, style in zip(cells, styles, strict=True)))
         self.screen.console.print(grid)

@@ -63,5 +63,6 @@ class Telling:
 
 def line(progress: Progress) -> str:
     """Return one step as a line: what, since when, of about how long."""
-    whole = f" of about {span(progress.estimate)}" if progress.estimate else ""
+    left = progress.estimate is not None and progress.estimate > progress.elapsed
+    whole = f" of about {span(progress.estimate)}" if progress.estimate and left else ""
     return f"{progress.phase}: {span(progress.elapsed)}{whole}"

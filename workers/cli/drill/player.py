@@ -103,9 +103,11 @@ class Player:
         for receipt in incident.receipts:
             self.board.tell(
                 f"{receipt.plan.summary}: {ACTIONS[receipt.state]}.",
-                "; ".join(receipt.plan.residual) or STATES[summary.state],
+                f"Stays open: {'; '.join(receipt.plan.residual)}" if receipt.plan.residual else "",
                 _until_when(receipt),
             )
+        if speed := _speed(incident):
+            self.board.say(f"contained {speed} after the alert was stored", "dim", indent=2)
         if not incident.receipts:
             self.board.tell("Nothing was written to the cluster.", STATES[summary.state])
         return incident
@@ -138,11 +140,9 @@ class Player:
         """Look at the cluster and the incident while the response stands."""
         board, summary = self.board, incident.summary
         standing = tuple(action.type for action in summary.actions if action.state.stands)
-        board.claim(f"it is tier {scenario.tier}", summary.tier == scenario.tier, f"tier {summary.tier}")
-        board.claim(
-            f"what stands is {', '.join(scenario.actions) or 'nothing'}",
-            standing == scenario.actions,
-            ", ".join(standing),
+        board.expect("the tier", summary.tier, scenario.tier)
+        board.expect(
+            "what stands", ", ".join(standing) or "nothing", ", ".join(scenario.actions) or "nothing"
         )
         for peer in scenario.closed:
             still = await picture.reaches(self.cluster, pod, peer)
@@ -177,15 +177,15 @@ class Player:
         command = f"{self.program} {scenario.decision} {summary.id}"
         self.board.tell(STATES[summary.state], scenario.question, command)
         if not self.ask(scenario.question):
-            self.board.say(f"  Left as it is. Later: {command}")
+            self.board.say(f"Left as it is. Later: {command}", indent=2)
             return incident
         what = {"incident": summary.id, "reason": scenario.reason}
         said = await person.speak(self.target, scenario.decision, what)
-        self.board.claim(f"`{command}` is obeyed", said.answer.accepted, said.answer.message)
+        self.board.claim(f"the {scenario.decision} is obeyed", said.answer.accepted, said.answer.message)
         if scenario.decision is not Verb.CLOSE:
             await self._until(lambda found: found.summary.state is IncidentState.UNDONE, "", summary.id)
             closed = await person.speak(self.target, Verb.CLOSE, what)
-            self.board.claim("the incident is closed", closed.answer.accepted, closed.answer.message)
+            self.board.claim("the incident is over", closed.answer.accepted, closed.answer.message)
         return await self._until(lambda found: found.summary.state is IncidentState.CLOSED, "", summary.id)
 
     async def _restored(self, incident: Incident, before: picture.Picture) -> None:
@@ -197,10 +197,16 @@ class Player:
 
 
 def _until_when(receipt: Receipt) -> str:
-    if not receipt.expires_at or not receipt.applied_at:
+    return f"Nothing. It stands for {span(receipt.action.ttl_seconds)}; then {EXPIRIES[receipt.on_expiry]}."
+
+
+def _speed(incident: Incident) -> str:
+    """Return how long it took from the stored alert to the first containment that was written."""
+    stored = [event.accepted_at for event in incident.events if event.accepted_at]
+    written = [receipt.applied_at for receipt in incident.receipts if receipt.applied_at]
+    if not stored or not written:
         return ""
-    lasts = span((receipt.expires_at - receipt.applied_at).total_seconds())
-    return f"Nothing. It stands for {lasts}; then {EXPIRIES[receipt.on_expiry]}."
+    return f"{(min(written) - min(stored)).total_seconds() * 1000:.0f} ms"
 
 
 def _why_not(incident: Incident) -> str:

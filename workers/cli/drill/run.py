@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from workers.cli.drill.scenario import Scenario
 from workers.cli.ledger import Ledger
 from workers.cli.target import Target
 from workers.cli.verb import program_at, state_dir
+from workers.cli.words import count
 from workers.stack.options import Options
 from workers.stack.progress import OnProgress
 from workers.stack.run import Stack
@@ -88,7 +90,7 @@ def deciding(board: Board, *, live: bool) -> Callable[[str], bool]:
         return input(f"  {question} [Y/n] ").strip().lower() in {"", "y", "yes"}
 
     def script(question: str) -> bool:
-        board.say(f"  {question} [Y/n] y (the script says yes)")
+        board.say(f"{question} [Y/n] y (the script says yes)", indent=2)
         return True
 
     return person if live else script
@@ -141,7 +143,13 @@ async def perform(
     async with connected(target.administrator()) as cluster:
         player = Player(target, status, cluster, ledger, board, ask, named)
         await player.prepare()
-        return [await _one(player, scenario) for scenario in wanted]
+        began = time.monotonic()
+        outcomes = [await _one(player, scenario) for scenario in wanted]
+    right = sum(outcome.passed for outcome in outcomes)
+    seconds = time.monotonic() - began
+    board.say()
+    board.say(f"{right} of {count(len(outcomes), 'scenario')} ended as said, in {seconds:.0f} s.", "bold")
+    return outcomes
 
 
 async def _one(player: Player, scenario: Scenario) -> Outcome:
@@ -151,7 +159,7 @@ async def _one(player: Player, scenario: Scenario) -> Outcome:
         incident = (await player.play(scenario)).summary.id
     except FirebreakError as error:
         failure = str(error)
-        board.say(f"  ✘ {failure}", "bold red")
+        board.say(f"✘ {failure}", "bold red", indent=2)
     outcome = Outcome(scenario.name, incident, tuple(board.checks), failure)
     right = sum(check.passed for check in outcome.checks)
     verdict = "ended as it says" if outcome.passed else "DID NOT END AS IT SAYS"
