@@ -5,6 +5,7 @@ A verb is a file in `verbs/`. This module finds them, parses, and holds the one 
 
 import logging
 import os
+import signal
 import sys
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 130 interrupted
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Without `argv` it is the process's own, and ends with it."""
+    if argv is None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, we clean up as after Ctrl-C
     code = _run(argv)
     if argv is None and "temporalio" in sys.modules:
         _leave(code)

@@ -5,11 +5,11 @@ memory cluster meanwhile.
 """
 
 import asyncio
-import sys
 import tempfile
 from argparse import Namespace
 from pathlib import Path
 
+from workers.cli.drill import asking
 from workers.cli.drill import run as drill
 from workers.cli.drill.board import Board
 from workers.cli.drill.building import Telling
@@ -28,7 +28,7 @@ class Demo:
         self._options = options
         self._live = drill.attended(options)
         self._board = Board.of(options)
-        self._ask = drill.deciding(self._board, live=self._live)
+        self._ask = asking.person if self._live else asking.script(self._board)
 
     async def run(self) -> list[drill.Outcome]:
         """Play, and return how each scenario ended."""
@@ -57,15 +57,15 @@ class Demo:
             " which takes about 6 minutes on 2 cores and is kept. Meanwhile, a first incident on a cluster in"
             " memory:"
         )
-        heard.muted = True
-        building = asyncio.create_task(controlplane.resolve(heard))
-        try:
-            async with drill.own_stack(root / "memory", "memory", unheard) as status:
+        async with drill.own_stack(root / "memory", "memory", unheard) as status:
+            heard.muted = True
+            building = asyncio.create_task(controlplane.resolve(heard))  # not before: it takes every core
+            try:
                 outcomes = await self._play(status, "reverse-shell")
-            heard.muted = False
-            await building
-        finally:
-            building.cancel()
+                heard.muted = False
+                await building
+            finally:
+                building.cancel()
         return outcomes
 
     async def _play(self, status: Status, name: str) -> list[drill.Outcome]:
@@ -78,5 +78,4 @@ class Demo:
         self._board.say()
         self._board.say(f"Temporal's UI: {status.endpoints.temporal_ui}")
         self._board.say(f"In another terminal: {program_at(Path(status.state_dir))} incidents")
-        self._board.say("Everything stays up until you press Enter here.", "bold")
-        await asyncio.to_thread(sys.stdin.readline)
+        await asking.typed("Everything stays up until you press Enter here. ")

@@ -13,6 +13,7 @@ from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState, Receipt
 from workers.cli import person
 from workers.cli.drill import alerts, app, picture
+from workers.cli.drill.asking import Ask
 from workers.cli.drill.board import Board
 from workers.cli.drill.scenario import Scenario
 from workers.cli.ledger import Ledger
@@ -23,9 +24,6 @@ from workers.stack.state import Status
 SETTLE_SECONDS = 60.0
 """How long the response may take until it is where the scenario says."""
 LOOK_SECONDS = 0.2
-
-Ask = Callable[[str], bool]
-"""Asks a person yes or no."""
 
 
 class DrillFailed(FirebreakError):
@@ -176,7 +174,7 @@ class Player:
         summary = incident.summary
         command = f"{self.program} {scenario.decision} {summary.id}"
         self.board.tell(STATES[summary.state], scenario.question, command)
-        if not self.ask(scenario.question):
+        if not await self.ask(scenario.question):
             self.board.say(f"Left as it is. Later: {command}", indent=2)
             return incident
         what = {"incident": summary.id, "reason": scenario.reason}

@@ -4,7 +4,7 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from signals.errors import BadInput, FirebreakError
 from workers import settings
 from workers.cli.clusters import connected
 from workers.cli.drill import scenarios
+from workers.cli.drill.asking import Ask
 from workers.cli.drill.board import Board, Check
 from workers.cli.drill.player import Player
 from workers.cli.drill.scenario import Scenario
@@ -83,19 +84,6 @@ def attended(options: Namespace) -> bool:
     return bool(sys.stdin.isatty() and sys.stdout.isatty() and not options.yes and options.output == "table")
 
 
-def deciding(board: Board, *, live: bool) -> Callable[[str], bool]:
-    """Return how yes and no are come by: a person is asked, or the script says yes."""
-
-    def person(question: str) -> bool:
-        return input(f"  {question} [Y/n] ").strip().lower() in {"", "y", "yes"}
-
-    def script(question: str) -> bool:
-        board.say(f"{question} [Y/n] y (the script says yes)", indent=2)
-        return True
-
-    return person if live else script
-
-
 def target_of(status: Status) -> Target:
     """Return the servers of one stack."""
     return Target(
@@ -133,9 +121,7 @@ async def running_stack(options: Namespace, heard: OnProgress) -> AsyncIterator[
         yield status
 
 
-async def perform(
-    status: Status, board: Board, wanted: Sequence[Scenario], ask: Callable[[str], bool]
-) -> list[Outcome]:
+async def perform(status: Status, board: Board, wanted: Sequence[Scenario], ask: Ask) -> list[Outcome]:
     """Play scenarios one after another and return how each ended."""
     target, state = target_of(status), Path(status.state_dir)
     named = program_at(None if state == settings.state_dir() else state)

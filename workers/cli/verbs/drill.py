@@ -26,13 +26,14 @@ def run(options: Namespace) -> int:
     """Play, and say whether each scenario ended as it says."""
     import asyncio
 
+    from workers.cli.drill import asking
     from workers.cli.drill import run as drill
     from workers.cli.drill.board import Board
     from workers.cli.drill.building import Telling
     from workers.cli.output import emit
 
     wanted, board = drill.chosen(options.scenario), Board.of(options)
-    ask = drill.deciding(board, live=drill.attended(options))
+    ask = asking.person if drill.attended(options) else asking.script(board)
 
     async def play() -> list[drill.Outcome]:
         with Telling(board) as heard:

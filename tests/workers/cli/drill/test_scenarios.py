@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import os
+import sys
 from argparse import Namespace
 from datetime import UTC, datetime
 
@@ -14,7 +16,7 @@ from signals.errors import BadInput, StackError
 from signals.redaction import MARK
 from signals.telemetry import falco
 from signals.threats import Peer
-from workers.cli.drill import alerts, app, picture, run
+from workers.cli.drill import alerts, app, asking, picture, run
 from workers.cli.drill.board import Board
 from workers.cli.drill.building import line
 from workers.cli.screen import Screen
@@ -98,9 +100,9 @@ def test_an_unknown_scenario_is_told_with_those_that_there_are() -> None:
         run.chosen("earthquake")
 
 
-def test_without_a_person_the_script_says_yes_and_says_so() -> None:
+async def test_without_a_person_the_script_says_yes_and_says_so() -> None:
     out = io.StringIO()
-    assert run.deciding(Board(Screen(out)), live=False)("Put everything back?")
+    assert await asking.script(Board(Screen(out)))("Put everything back?")
     assert "the script says yes" in out.getvalue()
 
 
@@ -135,3 +137,18 @@ async def test_the_application_says_which_pods_do_not_run(monkeypatch: pytest.Mo
     monkeypatch.setattr(app, "RUNNING_SECONDS", 0.2)
     with pytest.raises(StackError, match="do not run"):
         await asyncio.wait_for(app.put_up(MemoryCluster(), memory=False), 5)
+
+
+@pytest.mark.parametrize(("typed", "yes"), [("\n", True), ("Y\n", True), ("n\n", False), ("what\n", False)])
+async def test_a_person_says_yes_with_enter_and_no_with_anything_else(
+    typed: str, yes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "w") as keyboard:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        asked = asyncio.create_task(asking.person("Put everything back?"))
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+        keyboard.write(typed)
+        keyboard.flush()
+        assert await asyncio.wait_for(asked, 5) is yes
