@@ -136,6 +136,8 @@ def unseal(message: Stored, owner: str, trust: Trust, cluster: ClusterRef) -> En
 def threat(envelope: Envelope, accepted_at: datetime) -> ThreatEvent:
     """Return the event inside a checked envelope, with JetStream's time of acceptance.
 
+    Where the agent tells when its own feed had the alert, that counts: an alert does not age while we are down.
+
     Raises:
         Undecodable: the body is no ThreatEvent.
         Refused: it speaks for another agent, detector or cluster than its envelope.
@@ -148,7 +150,7 @@ def threat(envelope: Envelope, accepted_at: datetime) -> ThreatEvent:
         raise Refused(f"the event is {event.agent}'s {event.detector}, the envelope's is {envelope.subject}")
     if event.cluster.uid != envelope.cluster.uid:
         raise Refused(f"the event is about cluster {event.cluster.uid!r}")
-    return event.model_copy(update={"accepted_at": accepted_at})
+    return event.model_copy(update={"accepted_at": event.accepted_at or accepted_at})
 
 
 def open_envelope(message: Message, owner: str, trust: Trust, cluster: ClusterRef) -> ThreatEvent:

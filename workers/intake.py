@@ -2,28 +2,25 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from activities import metrics
 from activities.tracing import CARRIER, inject, span
-from deploy.nats import MAX_PAYLOAD
 from signals.errors import Undecodable
 from signals.redaction import redact
-from signals.subjects import RUNTIME_GUARDIAN, SPAN_ALERT, feed_subject
+from signals.subjects import SPAN_ALERT
 from signals.telemetry.bodies import split
 from signals.telemetry.falco import Alert, read, redacted
 from workers.bus import Bus
-from workers.feed import FALCO, Batch, encode
+from workers.feed import FALCO, Feed, Record
 
 AT_ONCE = 200
-"""Alerts that are read before others get their turn on the loop."""
+"""Alerts that are worked on before others get their turn on the loop."""
 DEAD_LIMIT = 64 * 1024
 """Bytes kept of what could not be read; its hash is of all of it."""
-MESSAGE_LIMIT = MAX_PAYLOAD - 64 * 1024
-"""Bytes of one feed message, with room for its headers."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +47,7 @@ class Intake:
     def __init__(self, bus: Bus) -> None:
         """Store through this connection."""
         self._bus = bus
-        self._subject = feed_subject(RUNTIME_GUARDIAN, FALCO)
+        self._feed = Feed(bus)
 
     async def accept(self, body: bytes, sender: str, headers: Mapping[str, str]) -> Accepted:
         """Take one body; when this returns, every part of it is durable. `headers` may carry a trace.
@@ -62,7 +59,7 @@ class Intake:
         with span(SPAN_ALERT, carrier, feed=FALCO, sender=sender):
             return await self._accept(body, sender, inject() or carrier)
 
-    async def _accept(self, body: bytes, sender: str, trace: Mapping[str, str]) -> Accepted:
+    async def _accept(self, body: bytes, sender: str, trace: dict[str, str]) -> Accepted:
         try:
             items = split(body)
         except Undecodable as error:
@@ -77,8 +74,9 @@ class Intake:
                 alerts.append(redacted(read(item)))
             except Undecodable as error:
                 rejected.append((Rejected(index, str(error)), item))
-        for payload in _messages(sender, alerts):
-            await self._bus.append(self._subject, payload, headers=trace)
+        records = [Record(alert=alert, sender=sender, trace=trace) for alert in alerts]
+        if records:
+            await self._feed.append(records)
         for _ in alerts:
             metrics.alert(FALCO)
         for reason, item in rejected:
@@ -100,16 +98,3 @@ def _cut(item: bytes) -> bytes:
         return item
     kept = item[:DEAD_LIMIT]
     return kept[: max(kept.rfind(mark) for mark in (b" ", b'"', b",")) + 1]
-
-
-def _messages(sender: str, alerts: Sequence[Alert]) -> Iterator[bytes]:
-    """Yield one message for all alerts; several only where one would be too large for the stream."""
-    if not alerts:
-        return
-    payload = encode(Batch(sender=sender, alerts=tuple(alerts)))
-    if len(payload) <= MESSAGE_LIMIT or len(alerts) == 1:
-        yield payload
-        return
-    middle = len(alerts) // 2
-    yield from _messages(sender, alerts[:middle])
-    yield from _messages(sender, alerts[middle:])

@@ -64,6 +64,7 @@ class PodIndex:
         self._containers: dict[str, str] = {}
         self._addresses: dict[str, str] = {}
         self._accounts: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._workloads: dict[tuple[str, str], set[str]] = {}
         self._owners: dict[str, Entity] = {}
         self._modes: dict[str, Mode] = {}
         self._unsynced = set(_WATCHED)
@@ -103,6 +104,7 @@ class PodIndex:
             self._apply_owner(change)
         else:
             self._apply_mode(change)
+        self._workloads.clear()
         self._pulse.set()
         self._pulse = asyncio.Event()
 
@@ -133,9 +135,11 @@ class PodIndex:
 
     def sole_user(self, pod: Pod) -> bool:
         """Return whether only this pod's workload uses its ServiceAccount."""
-        mine = self.workload(pod) or pod.entity
-        users = self._accounts[pod.entity.namespace or "", pod.account]
-        return all((self.workload(self._pods[uid]) or self._pods[uid].entity) == mine for uid in users)
+        account = pod.entity.namespace or "", pod.account
+        if account not in self._workloads:
+            users = [self._pods[uid] for uid in self._accounts[account]]
+            self._workloads[account] = {(self.workload(user) or user.entity).key for user in users}
+        return self._workloads[account] <= {(self.workload(pod) or pod.entity).key}
 
     def mode(self, namespace: str) -> Mode | None:
         """Return the mode of an enrolled namespace, None where it is not enrolled."""

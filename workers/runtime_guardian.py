@@ -6,14 +6,14 @@ published. Whatever dies in between, it comes again, and nothing is said twice.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
 
 from activities import metrics
-from activities.tracing import CARRIER, inject, span
+from activities.tracing import inject, span
 from signals.catalog import load
 from signals.detector import Detection, Detector
 from signals.detectors import runtime
@@ -27,15 +27,15 @@ from workers.bus import Bus
 from workers.chain import ThreatPublisher
 from workers.counting import Counted, Counting, Sighting, fingerprint
 from workers.delivery import Message
-from workers.intake import Intake
+from workers.intake import AT_ONCE, Intake
 from workers.pod_index import PodIndex
 from workers.receiver import Receiver
 from workers.suspicion import Suspicion, peer_of
 
 SIDEKICK = "falco.>"
 """Subjects on which falcosidekick publishes, on core NATS: stored by nobody but us."""
-BATCH = 200
-"""Feed messages in hand at one time."""
+BATCH = 50
+"""Feed messages in hand at one time; each may hold many requests."""
 SETTLE_SECONDS = 0.3
 """How long an alert about an unknown pod waits for the watch to catch up."""
 AGAIN_SECONDS = 1.0
@@ -55,6 +55,7 @@ class Seen:
     suspicion: Suspicion
     sighting: Sighting
     message: Message
+    trace: dict[str, str]
 
     @property
     def again(self) -> bool:
@@ -82,15 +83,23 @@ class Guarding:
         self._publisher = publisher
         self._bus = bus
         self._unknown: dict[tuple[str, str], None] = {}
+        self.at_work = asyncio.Lock()
+        """Held while messages are in hand."""
 
     async def handle(self, messages: Sequence[Message]) -> None:
         """Publish what these messages mean, then acknowledge them; what fails comes again."""
+        async with self.at_work:
+            await self._handle(messages)
+
+    async def _handle(self, messages: Sequence[Message]) -> None:
         batches = [(message, await self._decoded(message)) for message in messages]
-        await self._settle([alert for _, alerts in batches for alert in alerts])
+        await self._settle([record.alert for _, records in batches for record in records])
         groups: defaultdict[str, list[Seen]] = defaultdict(list)
-        for message, alerts in batches:
-            for position, alert in enumerate(alerts):
-                seen = self._see(message, position, alert)
+        for message, records in batches:
+            for position, record in enumerate(records):
+                if position % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                seen = self._see(message, position, record)
                 groups[seen.suspicion.key].append(seen)
         outcomes = await asyncio.gather(*(self._tell(key, group) for key, group in groups.items()))
         failed = {sequence for outcome in outcomes for sequence in outcome}
@@ -100,11 +109,11 @@ class Guarding:
             else:
                 await message.ack()
 
-    async def _decoded(self, message: Message) -> tuple[Alert, ...]:
+    async def _decoded(self, message: Message) -> tuple[feed.Record, ...]:
         if message.deliveries > 1:
             metrics.redelivery(RUNTIME_GUARDIAN)
         try:
-            return feed.decode(message.data).alerts
+            return feed.decode(message.data)
         except Undecodable as error:
             log.error("a feed message was buried", sequence=message.sequence, reason=str(error))
             await self._bus.bury("feed", message.data, str(error), message.headers)
@@ -119,7 +128,8 @@ class Guarding:
         while len(self._unknown) > UNKNOWN_LIMIT:
             del self._unknown[next(iter(self._unknown))]
 
-    def _see(self, message: Message, position: int, alert: Alert) -> Seen:
+    def _see(self, message: Message, position: int, record: feed.Record) -> Seen:
+        alert = record.alert
         detector = self._detection.suspect(alert)
         attribution = self._attributing.find(alert, about_node=detector.about_node)
         suspicion = Suspicion(
@@ -135,6 +145,7 @@ class Guarding:
             suspicion=suspicion,
             sighting=Sighting(at, fingerprint(alert, message.sequence, position)),
             message=message,
+            trace=record.trace,
         )
 
     async def _tell(self, key: str, group: list[Seen]) -> set[int]:
@@ -152,11 +163,9 @@ class Guarding:
         return {seen.message.sequence for seen in left}
 
     async def _publish(self, seen: Seen, counted: Counted) -> None:
-        headers = seen.message.headers
-        carrier = {name: headers[name] for name in CARRIER if name in headers}
-        with span(SPAN_DETECT, carrier, detector=seen.suspicion.detector.name):
+        with span(SPAN_DETECT, seen.trace, detector=seen.suspicion.detector.name):
             try:
-                event = seen.suspicion.event(counted, inject() or carrier)
+                event = seen.suspicion.event(counted, inject() or seen.trace)
                 await self._publisher.publish(event)
             except (ValidationError, BadInput) as error:
                 log.error("a suspicion was buried", rule=seen.suspicion.alert.rule, reason=str(error))
@@ -172,8 +181,6 @@ async def _consume(context: Context, guarding: Guarding) -> None:
             await guarding.handle(messages)
         except FirebreakError as error:
             log.warning("a batch of alerts comes again", error=str(error))
-        if context.stopping.is_set():
-            return
 
 
 async def _overhear(context: Context, intake: Intake) -> None:
@@ -207,22 +214,18 @@ async def run(context: Context) -> None:
     async with Receiver(context.settings, intake), asyncio.TaskGroup() as group:
         await _overhear(context, intake)
         background = [group.create_task(index.follow(context.cluster)), group.create_task(_sweep(counting))]
-        if await _until(index.synced(), context.stopping):
-            context.ready()
-            await _consume(context, guarding)
-        for task in background:
-            task.cancel()
+        background.append(group.create_task(_guard(context, index, guarding)))
+        await context.stopping.wait()
+        async with guarding.at_work:
+            for task in background:
+                task.cancel()
 
 
-async def _until(wanted: Coroutine[None, None, None], stopping: asyncio.Event) -> bool:
-    """Wait for something, or until told to stop; return whether it came."""
-    tasks = [asyncio.ensure_future(wanted), asyncio.ensure_future(stopping.wait())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return tasks[0].done()
-    finally:
-        for task in tasks:
-            task.cancel()
+async def _guard(context: Context, index: PodIndex, guarding: Guarding) -> None:
+    """Consume once the index is complete: no pod is unknown only because we are new."""
+    await index.synced()
+    context.ready()
+    await _consume(context, guarding)
 
 
 async def _sweep(counting: Counting) -> None:

@@ -156,22 +156,23 @@ async def guarding(server: NatsServer, folder: Path, **given: Any) -> AsyncItera
 
 
 async def heard(
-    server: NatsServer, cluster: ClusterRef, count: int, seconds: float = 10
+    server: NatsServer,
+    cluster: ClusterRef,
+    count: int,
+    until: Callable[[list[ThreatEvent]], bool] = lambda _: True,
+    seconds: float = 15,
 ) -> list[ThreatEvent]:
-    """Return the events about one cluster, as the orchestrator reads them: at least so many, and then no more."""
+    """Return the events about one cluster as the orchestrator reads them: so many at least, until no more come."""
     found: list[ThreatEvent] = []
-    async with connected(server, ORCHESTRATOR) as reader:
-        deadline = asyncio.get_running_loop().time() + seconds
-        stream = reader.consume(
-            threats_stream(RUNTIME_GUARDIAN), ORCHESTRATOR, owner=RUNTIME_GUARDIAN, wait_seconds=0.5
-        )
+    stream_name = threats_stream(RUNTIME_GUARDIAN)
+    async with connected(server, ORCHESTRATOR) as reader, asyncio.timeout(seconds):
+        stream = reader.consume(stream_name, ORCHESTRATOR, owner=RUNTIME_GUARDIAN, wait_seconds=0.25)
         async with aclosing(stream) as batches:
             async for batch in batches:
                 for message in batch:
                     if json.loads(message.data)["cluster"]["uid"] == cluster.uid:
                         found.append(open_envelope(message, RUNTIME_GUARDIAN, TRUST, cluster))
                     await message.ack()
-                late = asyncio.get_running_loop().time() > deadline
-                if late or (not batch and len(found) >= count):
-                    return found
+                if not batch and len(found) >= count and until(found):
+                    break
     return found

@@ -42,8 +42,8 @@ async def receiving(server: NatsServer, folder: Path, **given: object) -> AsyncI
         yield Guardian(settings, MemoryCluster(), bus)
 
 
-async def stored(bus: Bus) -> feed.Batch:
-    """Return the last batch of the feed."""
+async def stored(bus: Bus) -> tuple[feed.Record, ...]:
+    """Return the last records of the feed."""
     last = await bus.last(FEED)
     assert last is not None
     return feed.decode(last.data)
@@ -61,10 +61,10 @@ async def test_an_alert_is_in_the_feed_when_its_sender_hears_yes(
     async with receiving(nats_server, tmp_path) as door:
         sent = alert()
         assert await door.post(sent, path) == (200, {"accepted": 1})
-        batch = await stored(door.bus)
-    assert batch.sender == SENDER
-    assert batch.alerts[0].rule == sent["rule"]
-    assert batch.alerts[0].sha256 == sha256(json.dumps(sent).encode()).hexdigest()
+        (record,) = await stored(door.bus)
+    assert record.sender == SENDER
+    assert record.alert.rule == sent["rule"]
+    assert record.alert.sha256 == sha256(json.dumps(sent).encode()).hexdigest()
 
 
 async def test_an_array_is_one_message(nats_server: NatsServer, tmp_path: Path) -> None:
@@ -72,9 +72,17 @@ async def test_an_array_is_one_message(nats_server: NatsServer, tmp_path: Path) 
         before = await sequence(door.bus, FEED)
         assert await door.post([alert(), alert(), alert()]) == (200, {"accepted": 3})
         assert await sequence(door.bus, FEED) == before + 1
-        assert len((await stored(door.bus)).alerts) == 3
+        assert len(await stored(door.bus)) == 3
         assert await door.post([]) == (200, {"accepted": 0})
         assert await sequence(door.bus, FEED) == before + 1
+
+
+async def test_what_comes_at_once_is_stored_together(nats_server: NatsServer, tmp_path: Path) -> None:
+    async with receiving(nats_server, tmp_path) as door:
+        before = await sequence(door.bus, FEED)
+        answers = await asyncio.gather(*(door.post(alert()) for _ in range(50)))
+        assert answers == [(200, {"accepted": 1})] * 50
+        assert before < await sequence(door.bus, FEED) < before + 50
 
 
 async def test_an_array_may_fill_the_body(nats_server: NatsServer, tmp_path: Path) -> None:
@@ -89,9 +97,8 @@ async def test_the_trace_of_the_request_goes_along(nats_server: NatsServer, tmp_
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     async with receiving(nats_server, tmp_path) as door:
         await door.post(alert(), headers={"Traceparent": parent})
-        last = await door.bus.last(FEED)
-    assert last is not None
-    assert last.headers["traceparent"] == parent
+        (record,) = await stored(door.bus)
+    assert record.trace == {"traceparent": parent}
 
 
 async def test_secrets_are_gone_before_anything_is_stored(nats_server: NatsServer, tmp_path: Path) -> None:
@@ -100,7 +107,7 @@ async def test_secrets_are_gone_before_anything_is_stored(nats_server: NatsServe
             alert(fields={"proc.cmdline": "mysql -phunter2-4711 shop", "proc.env[X_TOKEN]": "hunter2-4711"})
         )
         await door.post(b'{"rule": 7, "output": "mysql -phunter2-4711 shop", "password": "hunter2-4711"}')
-        assert (await stored(door.bus)).alerts[0].text("proc.cmdline") == "mysql -p[redacted:argument] shop"
+        assert (await stored(door.bus))[0].alert.text("proc.cmdline") == "mysql -p[redacted:argument] shop"
     await asyncio.sleep(0.1)
     found = [path for path in (nats_server.folder / "store").rglob("*") if path.is_file()]
     assert found
@@ -169,7 +176,7 @@ async def test_the_good_items_of_a_bad_array_are_taken_and_the_sender_is_told(
         assert status == 400
         assert body["accepted"] == 2
         assert [one["index"] for one in body["rejected"]] == [1, 3]
-        assert len((await stored(door.bus)).alerts) == 2
+        assert len(await stored(door.bus)) == 2
         last = await door.bus.last(DEAD)
     assert last is not None
     assert last.data == b"7"
