@@ -163,6 +163,8 @@ class RemediationInput(BaseModel, frozen=True):
     liaison_key: str
     approval_seconds: int
     extensions_left: int
+    adopted: bool = False
+    """Nobody owned it any more: people are told."""
     used: tuple[str, ...] = ()
 
 

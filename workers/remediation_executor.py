@@ -8,31 +8,23 @@ stack says itself: Temporal may be gone by then.
 import asyncio
 
 import structlog
-from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 import activities.actions
 from activities.action import Action
+from activities.records import Records
 from activities.remediate import Remediating
 from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
-from signals.subjects import RECEIPTS_BUCKET, REMEDIATION_EXECUTOR, remediation_id
+from signals.subjects import RECEIPTS_BUCKET, REMEDIATION_EXECUTOR
 from workers.agent import Agent, Context
+from workers.ownership import Ownership
 from workers.sweeper import Sweeper
 
 AT_ONCE = 40
 """Actions in flight: sized to the patience of the API server, not to the number of alerts."""
 
 log = structlog.get_logger(__name__)
-
-
-async def _tell_owner(temporal: Client, incident: str) -> None:
-    """Tell the owner of a stack that somebody changed the world around it."""
-    try:
-        await temporal.get_workflow_handle(remediation_id(incident)).signal("changed", {})
-    except RPCError as error:
-        log.info("nobody owns this stack", incident=incident, error=str(error))
 
 
 async def run(context: Context) -> None:
@@ -49,7 +41,9 @@ async def run(context: Context) -> None:
         trust=context.trust,
         policy=context.policy,
     )
-    sweeper = Sweeper(context.cluster, records, actions, lambda incident: _tell_owner(temporal, incident))
+    kept = Records(records)
+    owner = Ownership(temporal, kept, context.cluster.ref, context.policy, context.liaison_key)
+    sweeper = Sweeper(context.cluster, kept, actions, owner)
     worker = Worker(
         temporal,
         task_queue=REMEDIATION_EXECUTOR,

@@ -1,23 +1,26 @@
 """Looks at what stands in the cluster, by labels and expiry alone: no Temporal is needed to put things back.
 
 Each round reads the policies and pods of every enrolled namespace. Where something changed, each standing action
-says whether it misses anything now, and its owner is told. Two minutes after an expiry that nobody acted upon
-the sweeper does what the stack says: it releases, or, where silence must not let an intruder go, it holds on.
+says whether it misses anything now, and its owner is told; now and then it makes sure that there is an owner.
+Two minutes after an expiry that nobody acted upon the sweeper does what the stack says: it releases, or, where
+silence must not let an intruder go, it holds on. That alone must work with everything else dead.
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 import structlog
 
 from activities import release, writing
 from activities.action import Action
-from activities.ports import ENROLMENTS, NETWORK_POLICIES, PODS, Cluster, KeyValue
+from activities.ports import ENROLMENTS, NETWORK_POLICIES, PODS, Cluster
+from activities.records import Records
 from activities.release import Standing
 from signals.decisions import OnExpiry
-from signals.errors import Conflict, FirebreakError, NotFound
+from signals.errors import Conflict, FirebreakError, NotFound, Unavailable
 from signals.plans import WriteKind
 from signals.receipts import ActionState, Receipt
 
@@ -27,27 +30,39 @@ GRACE = timedelta(minutes=2)
 log = structlog.get_logger(__name__)
 
 
+class Owner(Protocol):
+    """Who answers for a stack, as the sweeper needs it."""
+
+    async def tell(self, incident: str) -> None:
+        """Tell it that the world around its stack was changed."""
+
+    async def ensure(self, incident: str, action_ids: list[str]) -> None:
+        """Make sure that there is one."""
+
+
 class Sweeper:
-    """One executor's sweeper. `tell_owner` is called with an incident whose containment misses something."""
+    """One executor's sweeper."""
 
     seconds = 2.0
     """Between two rounds."""
+    rounds_between_roll_calls = 10
 
     def __init__(
         self,
         cluster: Cluster,
-        records: KeyValue,
+        records: Records,
         actions: Mapping[str, Action],
-        tell_owner: Callable[[str], Awaitable[None]],
+        owner: Owner,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Sweep this cluster; the records say what each action would hold."""
         self._cluster = cluster
         self._records = records
         self._actions = actions
-        self._tell_owner = tell_owner
+        self._owner = owner
         self._now = now
         self._seen: dict[str, str] = {}
+        self._rounds = 0
 
     async def sweep(self) -> None:
         """Do one round.
@@ -60,11 +75,27 @@ class Sweeper:
         for namespace in enrolled:
             stands = await release.standing(self._cluster, [namespace])
             if await self._changed(namespace, stands):
-                await self._look(stands)
+                await self._look(namespace, stands)
             for one in stands:
                 cases[one.case].append(one)
         for case, stack in cases.items():
             await self._expire(case, stack)
+        self._rounds += 1
+        if self._rounds % self.rounds_between_roll_calls == 0:
+            await self._roll_call([one for stack in cases.values() for one in stack])
+
+    async def _roll_call(self, stands: list[Standing]) -> None:
+        """Make sure that somebody owns everything that stands; without Temporal nobody can be asked."""
+        actions: dict[str, list[str]] = defaultdict(list)
+        for one in stands:
+            if one.incident and one.id:
+                actions[one.incident].append(one.id)
+        for incident, ids in actions.items():
+            try:
+                await self._owner.ensure(incident, ids)
+            except Unavailable as error:
+                log.warning("who owns a containment is not known", incident=incident, error=str(error))
+                return
 
     async def _changed(self, namespace: str, stands: list[Standing]) -> bool:
         """Return whether anything is different around what stands in a namespace since the last round."""
@@ -79,18 +110,22 @@ class Sweeper:
         self._seen[namespace] = picture
         return before != picture
 
-    async def _look(self, stands: list[Standing]) -> None:
-        """Tell the owner of every action that misses something now."""
+    async def _look(self, namespace: str, stands: list[Standing]) -> None:
+        """Tell the owners of what misses something now; if they cannot be told, look again next time."""
+        try:
+            await self._tell_owners(stands)
+        except Unavailable as error:
+            log.warning("an owner could not be told; it will be", namespace=namespace, error=str(error))
+            self._seen.pop(namespace, None)
+
+    async def _tell_owners(self, stands: list[Standing]) -> None:
         for action_id in sorted({one.id for one in stands if one.id}):
-            entry = await self._records.get(action_id)
-            if entry is None:
+            receipt = await self._records.find(action_id)
+            if receipt is None or receipt.state is ActionState.DRIFTED or not receipt.state.stands:
                 continue
-            receipt = Receipt.model_validate_json(entry.value)
             action = self._actions[receipt.action.type]
-            if receipt.state is ActionState.DRIFTED or not receipt.state.stands:
-                continue
             if await action.hold(self._cluster, receipt) or await self._gone(receipt):
-                await self._tell_owner(receipt.incident)
+                await self._owner.tell(receipt.incident)
 
     async def _gone(self, receipt: Receipt) -> bool:
         for target in receipt.action.targets:

@@ -51,6 +51,8 @@ class RemediationWorkflow(Keeping, Commanded):
     async def run(self, given: RemediationInput) -> Stack:
         """Live until nothing of the stack stands."""
         try:
+            if given.adopted:
+                await self._tell(PageKind.DRIFT, "nobody owned this containment any more: it was adopted")
             while self._standing:
                 await self._next()
         except asyncio.CancelledError:
@@ -84,6 +86,7 @@ class RemediationWorkflow(Keeping, Commanded):
                 self._given.model_copy(
                     update={
                         "stack": self._request(),
+                        "adopted": False,
                         "extensions_left": self._extensions_left,
                         "used": self._gate.used,
                     }

@@ -1,0 +1,176 @@
+"""The sweeper on a memory cluster: what it needs is in the cluster, and nothing else."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import activities.actions
+from activities import writing
+from activities.action import Action, CaseRef
+from activities.adapters.memory import MemoryCluster
+from activities.ports import ENROLMENTS, NAMESPACES, NETWORK_POLICIES, PODS, Manifest
+from activities.records import Records
+from signals.catalog import load
+from signals.decisions import OnExpiry, PlannedAction
+from signals.entities import ClusterRef, Entity
+from signals.errors import Unavailable
+from signals.receipts import ActionState, Receipt
+from tests.workflows.world import Bucket, essence
+from workers.sweeper import Sweeper
+
+CLUSTER = ClusterRef(name="test", uid="sweep")
+ACTIONS = load(activities.actions, Action)
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Owner:
+    """Remembers what it was told; `silent` is Temporal being down."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.ensured: list[str] = []
+        self.silent = False
+
+    async def tell(self, incident: str) -> None:
+        if self.silent:
+            raise Unavailable("Temporal is down")
+        self.told.append(incident)
+
+    async def ensure(self, incident: str, action_ids: list[str]) -> None:
+        self.ensured.append(incident)
+
+
+class Scene:
+    """One isolated pod, and a clock."""
+
+    def __init__(self) -> None:
+        self.cluster = MemoryCluster(CLUSTER)
+        self.records = Records(Bucket())
+        self.owner = Owner()
+        self.now = NOW
+        self.sweeper = Sweeper(self.cluster, self.records, ACTIONS, self.owner, lambda: self.now)
+
+    async def isolate(self, on_expiry: OnExpiry = OnExpiry.RELEASE) -> Manifest:
+        await self.cluster.create(NAMESPACES.ref("shop"), {"kind": "Namespace", "metadata": {}})
+        await self.cluster.create(
+            ENROLMENTS.ref("shop"), {"kind": "Enrolment", "metadata": {}, "spec": {"mode": "auto"}}
+        )
+        pod = await self.cluster.create(
+            PODS.ref("web", "shop"),
+            {"kind": "Pod", "metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}},
+        )
+        await self.cluster.create(NETWORK_POLICIES.ref("theirs", "shop"), policy("web"))
+        target = Entity(cluster=CLUSTER, kind="Pod", namespace="shop", name="web", uid=pod["metadata"]["uid"])
+        action = PlannedAction(
+            id="0123456789abcdef", type="isolate_pod", targets=(target,), index=0, ttl_seconds=3600,
+            on_expiry=on_expiry, summary="cut it off",
+        )  # fmt: skip
+        until = NOW + timedelta(hours=1)
+        plan = await ACTIONS["isolate_pod"].plan(
+            self.cluster, action, CaseRef(incident="case-1", expires_at=until)
+        )
+        await self.records.remember(
+            Receipt(
+                action=action,
+                incident="case-1",
+                cluster=CLUSTER,
+                plan=plan,
+                plan_hash="h",
+                state=ActionState.APPLIED,
+                applied_at=NOW,
+                expires_at=until,
+            )
+        )
+        await writing.apply(self.cluster, plan)
+        return pod
+
+    async def policies(self) -> list[str]:
+        return [item["metadata"]["name"] for item in await self.cluster.list(NETWORK_POLICIES, "shop")]
+
+
+def policy(app: str) -> Manifest:
+    return {
+        "kind": "NetworkPolicy",
+        "metadata": {},
+        "spec": {"podSelector": {"matchLabels": {"app": app}}, "policyTypes": ["Ingress"], "ingress": [{}]},
+    }
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+async def test_what_nobody_released_in_time_is_put_back_byte_for_byte(scene: Scene) -> None:
+    pod = await scene.isolate()
+    scene.now = NOW + timedelta(hours=1, minutes=1, seconds=59)
+    await scene.sweeper.sweep()
+    assert len(await scene.policies()) == 2
+
+    scene.now += timedelta(seconds=2)
+    await scene.sweeper.sweep()
+    assert await scene.policies() == ["theirs"]
+    assert essence(await scene.cluster.get(PODS.ref("web", "shop"))) == essence(pod)
+
+
+async def test_it_needs_neither_temporal_nor_the_records(scene: Scene) -> None:
+    await scene.isolate()
+    scene.owner.silent = True
+    scene.now = NOW + timedelta(hours=2)
+    await scene.cluster.create(NETWORK_POLICIES.ref("late", "shop"), policy("web"))
+    await scene.sweeper.sweep()
+    assert await scene.policies() == ["late", "theirs"]
+
+
+async def test_an_isolation_that_asks_is_held_on_while_its_pod_lives(scene: Scene) -> None:
+    await scene.isolate(OnExpiry.ASK)
+    scene.now = NOW + timedelta(hours=2)
+    await scene.sweeper.sweep()
+    assert len(await scene.policies()) == 2
+
+    await scene.cluster.delete(PODS.ref("web", "shop"))
+    scene.now = NOW + timedelta(hours=4)
+    await scene.sweeper.sweep()
+    assert await scene.policies() == ["theirs"]
+
+
+async def test_who_extends_in_the_moment_of_release_wins_or_is_told_no(scene: Scene) -> None:
+    await scene.isolate()
+    known = await scene.records.find("0123456789abcdef")
+    assert known
+    await writing.extend(scene.cluster, known.plan.writes, NOW + timedelta(hours=9))
+    scene.now = NOW + timedelta(hours=2)
+    await scene.sweeper.sweep()
+    assert len(await scene.policies()) == 2
+
+    await writing.claim(scene.cluster, known.plan.writes)
+    with pytest.raises(Exception, match="being released"):
+        await writing.extend(scene.cluster, known.plan.writes, NOW + timedelta(hours=99))
+
+
+async def test_the_owner_hears_of_a_policy_that_came_later_once(scene: Scene) -> None:
+    await scene.isolate()
+    await scene.sweeper.sweep()
+    assert scene.owner.told == []
+
+    await scene.cluster.create(NETWORK_POLICIES.ref("late", "shop"), policy("web"))
+    await scene.sweeper.sweep()
+    await scene.sweeper.sweep()
+    assert scene.owner.told == ["case-1"]
+
+
+async def test_an_owner_that_could_not_be_told_is_told_later(scene: Scene) -> None:
+    await scene.isolate()
+    await scene.cluster.create(NETWORK_POLICIES.ref("late", "shop"), policy("web"))
+    scene.owner.silent = True
+    await scene.sweeper.sweep()
+    scene.owner.silent = False
+    await scene.sweeper.sweep()
+    assert scene.owner.told == ["case-1"]
+
+
+async def test_now_and_then_everything_that_stands_is_called_to_an_owner(scene: Scene) -> None:
+    await scene.isolate()
+    for _ in range(Sweeper.rounds_between_roll_calls):
+        await scene.sweeper.sweep()
+    assert scene.owner.ensured == ["case-1"]
