@@ -43,6 +43,7 @@ def settings(
             "memory_dir": layout.root if cluster == "memory" else None,
             "nats_dir": layout.nats,
             "keys_dir": layout.keys,
+            "policy_file": layout.policy if layout.policy.exists() else None,
             **(_receiver(layout, ports) if receives_alerts((process,)) else {}),
             "pages_file": layout.pages,
             "trace_file": layout.traces,

@@ -45,6 +45,11 @@ class Layout:
         return self.root / "nats"
 
     @property
+    def policy(self) -> Path:
+        """The policy that all agents follow, if the person who runs the stack gave one."""
+        return self.root / "policy.yaml"
+
+    @property
     def keys(self) -> Path:
         """What `Settings.keys_dir` names: the agents' signing keys."""
         return self.root / "keys"

@@ -19,6 +19,12 @@ def arguments(parser: ArgumentParser) -> None:
         help="kubernetes: a real control plane on this machine; memory: a dictionary (default: kubernetes)",
     )
     parser.add_argument("--detach", action="store_true", help="return when it is ready")
+    parser.add_argument(
+        "--policy",
+        metavar="F",
+        type=Path,
+        help="policy.yaml that all agents follow; it is kept with the stack",
+    )
     group = parser.add_argument_group("your own cluster, instead of the embedded control plane")
     group.add_argument(
         "--context", metavar="C", help="a context of your kubeconfig; installs Firebreak there"
@@ -40,6 +46,8 @@ def run(options: Namespace) -> int:
         raise BadInput("--context names a real cluster; it cannot be combined with --cluster memory.")
     if options.kubeconfig and not options.context:
         raise BadInput("--kubeconfig needs --context: a cluster is never implied.")
+    if options.policy:
+        _keep_policy(options.policy, state_dir(options))
     wanted = Options(
         state_dir=state_dir(options),
         cluster=options.cluster,
@@ -57,6 +65,27 @@ def run(options: Namespace) -> int:
         else:
             asyncio.run(foreground(wanted, heard, tell))
     return 0
+
+
+def _keep_policy(file: Path, state: Path) -> None:
+    """Check a policy and keep it with the stack: agents that start again follow it too.
+
+    Raises:
+        BadInput: it cannot be read.
+        PolicyInvalid: it does not hold its schema; the text says where.
+    """
+    from signals.errors import BadInput
+    from signals.policy import parse
+    from workers.stack.layout import Layout, write_private
+
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} cannot be read: {error}") from error
+    parse(text, str(file))
+    layout = Layout(state.absolute())
+    layout.make()
+    write_private(layout.policy, text.encode())
 
 
 def _tell(options: Namespace, status: "Status") -> None:
