@@ -6,9 +6,9 @@ from typing import Any
 from activities.containment import exclude
 from activities.graph.carve import close_everything
 from activities.graph.network_policy import End, matches
+from activities.phases import every
 from activities.ports import DAEMON_SETS, NETWORK_POLICIES, Cluster, Manifest
 from activities.standing import Sight, State, look
-from activities.writing import every
 from signals.errors import NotFound, Refused
 from signals.plans import ActionPlan, ObjectRef, Write, WriteKind
 from signals.receipts import Check, Result

@@ -21,6 +21,20 @@ def forward(write: Write, there: Mapping[str, Any]) -> list[Operation]:
     ]
 
 
+def unread(write: Write) -> list[Operation]:
+    """Return what does a MARK on a pod that has labels, and not these, without reading it first.
+
+    To the API server, a `test` for null is a test that nothing is there.
+    """
+    operations: list[Operation] = [{"op": "test", "path": "/metadata/uid", "value": write.ref.uid}]
+    for field, values in (("labels", write.labels), ("annotations", write.annotations)):
+        for key, value in values.items():
+            path = f"/metadata/{field}/{escaped(key)}"
+            operations.append({"op": "test", "path": path, "value": None})
+            operations.append({"op": "add", "path": path, "value": value})
+    return operations
+
+
 def _leaving(write: Write, spec: dict[str, Any]) -> list[Operation]:
     """Append our term, if all else is as it was read; other cases may append theirs at the same time."""
     term = exclusion(write.key, write.value)

@@ -13,6 +13,7 @@ from typing import Any
 
 from activities import writing
 from activities.action import case_label
+from activities.phases import every, phases
 from activities.ports import NETWORK_POLICIES, PODS, Cluster, Manifest, Resource
 from activities.standing import changed_by, digest
 from signals.decisions import OnExpiry
@@ -76,13 +77,13 @@ async def standing(cluster: Cluster, namespaces: Sequence[str] | None = None) ->
     """
     spaces: Sequence[str | None] = [None] if namespaces is None else namespaces
     found: list[Standing] = []
-    for policies, pods in await writing.every(_both(cluster, space) for space in spaces):
+    for policies, pods in await every(_both(cluster, space) for space in spaces):
         found += _together([*_of_policies(policies), *_of_pods(pods)], policies)
     return sorted(found, key=lambda one: (one.case, -one.index, one.namespace))
 
 
 async def _both(cluster: Cluster, namespace: str | None) -> list[list[Manifest]]:
-    return await writing.every(cluster.list(resource, namespace) for resource in (NETWORK_POLICIES, PODS))
+    return await every(cluster.list(resource, namespace) for resource in (NETWORK_POLICIES, PODS))
 
 
 async def release(
@@ -105,7 +106,7 @@ async def release(
 
 async def _undo(cluster: Cluster, one: Standing) -> list[Released]:
     results = [Released(case=one.case, write="", done=True, note=note) for note in one.drift]
-    for phase in reversed(writing.phases(one.writes)):
+    for phase in reversed(phases(one.writes)):
         for write in phase:
             try:
                 await writing.undo(cluster, write, force=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.graph.network_policy import matches
+from activities.phases import every
 from activities.ports import ENDPOINT_SLICES, NODES, SERVICES, Cluster, Manifest, Resource
-from activities.writing import every
 from signals.errors import Refused
 
 PEER_PERMISSIONS = ("nodes: list", "services: list", "discovery.k8s.io/endpointslices: list")
@@ -23,11 +23,11 @@ API_PERMISSIONS = (
 )
 """Cluster-wide, read only."""
 
-_WEBHOOKS = (
+WEBHOOKS = (
     Resource("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations"),
     Resource("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"),
 )
-_API_SERVICES = Resource("apiregistration.k8s.io", "v1", "apiservices")
+API_SERVICES = Resource("apiregistration.k8s.io", "v1", "apiservices")
 _SERVICE_NAME = "kubernetes.io/service-name"
 _CRITICAL = (
     ("default", "kubernetes", "the API server"),
@@ -108,8 +108,8 @@ async def api_dependencies(cluster: Cluster, namespaces: Sequence[str]) -> tuple
     try:
         apis, validating, mutating, *services = await every(
             [
-                cluster.list(_API_SERVICES),
-                *(cluster.list(resource) for resource in _WEBHOOKS),
+                cluster.list(API_SERVICES),
+                *(cluster.list(resource) for resource in WEBHOOKS),
                 *(cluster.list(SERVICES, namespace) for namespace in namespaces),
             ]
         )

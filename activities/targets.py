@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from activities.phases import every
 from activities.ports import PODS, Cluster, Manifest
-from activities.writing import every
 from signals.entities import Entity
 from signals.errors import NotFound
 

@@ -9,15 +9,17 @@ there.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from itertools import groupby
-from typing import TypeVar
+from weakref import WeakValueDictionary
 
-from activities.graph.network_policy import matches
-from activities.patches import backward, escaped, forward, same_uid
-from activities.ports import PODS, Cluster, Manifest
-from activities.standing import Sight, State, look, moment, retold
+from activities import undoing
+from activities.patches import backward, escaped, forward, same_uid, unread
+from activities.phases import every, phases
+from activities.ports import Cluster, Manifest
+from activities.standing import State, look, moment, retold
 from signals.errors import BadInput, Conflict, Drifted, NotFound, Refused
 from signals.plans import ActionPlan, DryRun, ObjectRef, Plan, Write, WriteKind
 from signals.subjects import EXPIRES_AT
@@ -28,21 +30,7 @@ ATTEMPTS = 25
 RELEASING = "releasing"
 """In the place of an expiry: the sweeper is putting it back."""
 
-T = TypeVar("T")
-
-
-def phases(writes: Sequence[Write]) -> list[tuple[Write, ...]]:
-    """Return writes that may run at the same time, in order."""
-    return [tuple(group) for _, group in groupby(writes, key=lambda write: write.kind)]
-
-
-async def every(work: Iterable[Awaitable[T]]) -> list[T]:
-    """Wait for all, then raise the first error: no write is ever left running behind an error."""
-    done = await asyncio.gather(*work, return_exceptions=True)
-    for outcome in done:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return [outcome for outcome in done if not isinstance(outcome, BaseException)]
+_LOCKS: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
 
 async def dry_run(cluster: Cluster, plan: Plan) -> tuple[DryRun, ...]:
@@ -89,10 +77,10 @@ async def revert(cluster: Cluster, plan: ActionPlan, *, force: bool = False) -> 
         Drifted: somebody else changed what we wrote, or wrote on; nothing was reverted. The text names all.
         Unavailable, Refused: as the API server says.
     """
-    sights = await _own(cluster, plan)
+    sights = await undoing.own(cluster, plan)
     if not any(sight.state is State.STANDS for _, sight in sights):
         return
-    drifts = [] if force else _drifts(sights)
+    drifts = [] if force else undoing.drifts(sights)
     if drifts:
         raise Drifted("; ".join(drifts))
     for _, phase in groupby(reversed(sights), key=lambda pair: pair[0]):
@@ -140,82 +128,44 @@ async def _stamp(cluster: Cluster, ref: ObjectRef, there: Manifest, value: str) 
         await cluster.patch(ref, [same_uid(there), *operations])
 
 
-async def _own(cluster: Cluster, plan: ActionPlan) -> list[tuple[int, Sight]]:
-    """Return what stands of a plan, by phase, less what other pods of its case need."""
-    writes = [(number, write) for number, phase in enumerate(phases(plan.writes)) for write in phase]
-    sights = await every(look(cluster, write) for _, write in writes)
-    own = {write.ref.uid for write in plan.writes if write.kind is WriteKind.MARK}
-    marked = await _marked_pods(cluster, plan.writes)
-    others = [pod for pod in marked if pod["metadata"]["uid"] not in own]
-    return [
-        (number, sight)
-        for (number, _), sight in zip(writes, sights, strict=True)
-        if sight.state is not State.GONE and not _needed(sight, others)
-    ]
-
-
-async def _marked_pods(cluster: Cluster, writes: Sequence[Write]) -> list[Manifest]:
-    """Return every pod that carries the mark by which a plan's policies select."""
-    wanted = {
-        (write.ref.namespace, f"{key}={value}")
-        for write in writes
-        if write.kind is WriteKind.CREATE and write.manifest
-        for key, value in write.manifest["spec"]["podSelector"]["matchLabels"].items()
-    }
-    found = await every(cluster.list(PODS, namespace, labels) for namespace, labels in sorted(wanted))
-    return [pod for pods in found for pod in pods]
-
-
-def _needed(sight: Sight, others: Sequence[Manifest]) -> bool:
-    """Return whether another pod of the case still needs what one write did."""
-    write, there = sight.write, sight.object
-    near = [pod for pod in others if pod["metadata"]["namespace"] == write.ref.namespace]
-    if write.kind is WriteKind.CREATE:
-        return bool(near)
-    if write.kind is WriteKind.MARK or there is None:
-        return False
-    selector = there["spec"].get("podSelector") or {}
-    terms = [term for term in selector.get("matchExpressions") or [] if term["key"] != write.key]
-    left = {**selector, "matchExpressions": terms}
-    return any(matches(left, pod["metadata"].get("labels") or {}) for pod in near)
-
-
-def _drifts(sights: Sequence[tuple[int, Sight]]) -> list[str]:
-    """Return what somebody else did to what we wrote, in words."""
-    found = [sight.drift for _, sight in sights if sight.drift]
-    last = max(phase for phase, sight in sights if sight.state is State.STANDS)
-    for phase, sight in sights:
-        if sight.state is State.ABSENT and not sight.drift and phase < last:
-            what = "was deleted" if sight.write.kind is WriteKind.CREATE else "lost our mark"
-            found.append(f"{sight.write.ref} {what}, not by us")
-    return found
-
-
 async def _apply(cluster: Cluster, write: Write, *, dry: bool) -> None:
-    for attempt in range(ATTEMPTS):
-        sight = await look(cluster, write) if write.kind is not WriteKind.CREATE or attempt else None
-        if sight and sight.state is State.STANDS and not sight.drift:
-            return
-        if sight:
-            _may_write(sight)
-        try:
-            if write.kind is WriteKind.CREATE:
-                await cluster.create(write.ref, write.manifest or {}, dry_run=dry)
-            elif sight and sight.object:
-                await cluster.patch(write.ref, forward(write, sight.object), dry_run=dry)
-            return
-        except Conflict:
-            await _pause(attempt)
+    async with nullcontext() if dry else _alone(cluster, write):
+        for attempt in range(ATTEMPTS):
+            try:
+                if attempt or write.kind is WriteKind.EXCLUDE:
+                    await _read_and_write(cluster, write, dry=dry)
+                else:
+                    await _write_unread(cluster, write, dry=dry)
+            except Drifted:
+                raise
+            except Conflict:
+                await _pause(attempt)
+            else:
+                return
     raise Conflict(f"{write.ref} is changed too often by others")
 
 
-def _may_write(sight: Sight) -> None:
-    if sight.state is State.GONE:
-        raise NotFound(f"{sight.write.ref} is gone, or another object has its name now")
-    if sight.drift and sight.write.kind is WriteKind.EXCLUDE:
-        raise Drifted(f"{sight.drift} since the plan was made")
+async def _write_unread(cluster: Cluster, write: Write, *, dry: bool) -> None:
+    """Write in the hope that nothing of it is there: a conflict where something is."""
+    if write.kind is WriteKind.CREATE:
+        await cluster.create(write.ref, write.manifest or {}, dry_run=dry)
+    else:
+        await cluster.patch(write.ref, unread(write), dry_run=dry)
+
+
+async def _read_and_write(cluster: Cluster, write: Write, *, dry: bool) -> None:
+    """Write what is missing, by what is there."""
+    sight = await look(cluster, write)
     if sight.drift:
-        raise Conflict(sight.drift)
+        raise Drifted(f"{sight.drift} since the plan was made")
+    if sight.state is State.GONE:
+        raise NotFound(f"{write.ref} is gone, or another object has its name now")
+    if sight.state is State.STANDS:
+        return
+    if write.kind is WriteKind.CREATE:
+        await cluster.create(write.ref, write.manifest or {}, dry_run=dry)
+    elif sight.object:
+        await cluster.patch(write.ref, forward(write, sight.object), dry_run=dry)
 
 
 async def undo(cluster: Cluster, write: Write, *, force: bool) -> None:
@@ -226,24 +176,31 @@ async def undo(cluster: Cluster, write: Write, *, force: bool) -> None:
         Conflict: the object is changed too often by others.
         Unavailable, Refused: as the API server says.
     """
-    for attempt in range(ATTEMPTS):
-        sight = await look(cluster, write)
-        there = sight.object
-        if sight.state is not State.STANDS or there is None:
-            return
-        if sight.drift and not force:
-            raise Drifted(sight.drift)
-        try:
-            if write.kind is WriteKind.CREATE:
-                await cluster.delete(write.ref.model_copy(update={"uid": there["metadata"]["uid"]}))
+    async with _alone(cluster, write):
+        for attempt in range(ATTEMPTS):
+            sight = await look(cluster, write)
+            there = sight.object
+            if sight.state is not State.STANDS or there is None:
+                return
+            if sight.drift and not force:
+                raise Drifted(sight.drift)
+            try:
+                if write.kind is WriteKind.CREATE:
+                    await cluster.delete(write.ref.model_copy(update={"uid": there["metadata"]["uid"]}))
+                else:
+                    await cluster.patch(write.ref, backward(write, there))
+            except NotFound:
+                return
+            except Conflict:
+                await _pause(attempt)
             else:
-                await cluster.patch(write.ref, backward(write, there))
-            return
-        except NotFound:
-            return
-        except Conflict:
-            await _pause(attempt)
+                return
     raise Conflict(f"{write.ref} is changed too often by others")
+
+
+def _alone(cluster: Cluster, write: Write) -> asyncio.Lock:
+    """Return what lets the writers of one process at one object one by one, instead of into each other."""
+    return _LOCKS.setdefault((cluster.ref.uid, str(write.ref)), asyncio.Lock())
 
 
 async def _pause(attempt: int) -> None:

@@ -22,10 +22,10 @@ from activities.containment import (
 from activities.graph.carve import close_everything
 from activities.graph.network_policy import End
 from activities.holding import entered, flow, lost, objects, sights
+from activities.phases import every
 from activities.ports import NETWORK_POLICIES, Cluster
 from activities.surroundings import API_PERMISSIONS, api_dependencies
 from activities.targets import containable, read_all
-from activities.writing import every
 from signals.decisions import Inverse, OnExpiry, PlannedAction, Tier
 from signals.entities import ClusterRef, Entity
 from signals.plans import ActionPlan, Write, WriteKind

@@ -38,10 +38,15 @@ def _one(parent: Any, token: str, operation: dict[str, Any]) -> None:
         case "remove":
             del parent[key]
         case "test":
-            if parent[key] != operation["value"]:
+            if _value(parent, key) != operation["value"]:
                 raise Conflict(f"test {operation['path']}: another value is there")
         case other:
             raise ValueError(other)
+
+
+def _value(parent: Any, key: Any) -> Any:
+    """Return what is there; as for the API server, what is missing in a map is null."""
+    return parent.get(key) if isinstance(parent, dict) else parent[key]
 
 
 def _position(parent: Any, name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 from kubernetes.aio.client import ApiClient
 
 from activities.ports import Change, Manifest
@@ -52,7 +53,7 @@ class Http:
         """
         response = await self._send(method, path, query, body, aiohttp.ClientTimeout(total=seconds))
         try:
-            answer: Manifest = json.loads(await response.read())
+            answer: Manifest = msgspec.json.decode(await response.read())
         except BROKEN as error:
             raise Unavailable(f"the answer to {method} {path} broke off: {error!r}") from error
         return answer
@@ -74,7 +75,7 @@ class Http:
         response = await self._send("GET", path, query, None, limits)
         try:
             async for line in response.content:
-                event = json.loads(line)
+                event = msgspec.json.decode(line)
                 if event["type"] == "ERROR":
                     raise translated(event["object"].get("code", 500), {}, event["object"], f"watch {path}")
                 yield Change(event["type"], event["object"])

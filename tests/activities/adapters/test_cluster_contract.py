@@ -172,6 +172,16 @@ async def test_a_patch_on_what_is_not_so_is_a_conflict(
     assert (await cluster.get(PODS.ref("a", space)))["metadata"]["labels"] == made["metadata"]["labels"]
 
 
+async def test_a_test_for_null_is_a_test_that_nothing_is_there(cluster: Cluster, space: str) -> None:
+    await pod(cluster, space, "a", app="web")
+    path = "/metadata/labels/firebreak.dev~1m-0123abcd"
+    nothing, change = {"op": "test", "path": path, "value": None}, {"op": "add", "path": path, "value": "x"}
+    made = await cluster.patch(PODS.ref("a", space), [nothing, change])
+    assert made["metadata"]["labels"] == {"app": "web", "firebreak.dev/m-0123abcd": "x"}
+    with pytest.raises(Conflict):
+        await cluster.patch(PODS.ref("a", space), [nothing, {**change, "value": "y"}])
+
+
 async def test_keys_with_slashes_are_patched(cluster: Cluster, space: str) -> None:
     await pod(cluster, space, "a", app="web")
     path = "/metadata/labels/firebreak.dev~1case"

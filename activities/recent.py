@@ -1,0 +1,87 @@
+"""A cluster whose slow-changing surroundings are read at most every other second, once for all who ask.
+
+A hundred alerts at once would each ask which webhooks there are. Only kinds that say nothing about targets are
+remembered; pods and policies are always read anew.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from activities.ports import (
+    DAEMON_SETS,
+    ENDPOINT_SLICES,
+    NODES,
+    SERVICES,
+    Change,
+    Cluster,
+    Manifest,
+    Resource,
+)
+from activities.surroundings import API_SERVICES, WEBHOOKS
+from signals.entities import ClusterRef
+from signals.plans import ObjectRef
+
+SECONDS = 2.0
+SLOW: frozenset[Resource] = frozenset(
+    {*WEBHOOKS, API_SERVICES, SERVICES, ENDPOINT_SLICES, NODES, DAEMON_SETS}
+)
+
+Key = tuple[Resource, str | None, str]
+
+
+class Recent:
+    """One identity's view of a cluster, with a short memory for slow kinds."""
+
+    def __init__(self, cluster: Cluster, seconds: float = SECONDS) -> None:
+        """Look at `cluster`, and remember for `seconds`."""
+        self._cluster = cluster
+        self._seconds = seconds
+        self._known: dict[Key, tuple[float, asyncio.Task[list[Manifest]]]] = {}
+
+    @property
+    def ref(self) -> ClusterRef:
+        """Which cluster this is."""
+        return self._cluster.ref
+
+    async def get(self, ref: ObjectRef) -> Manifest:
+        """Return one object, always anew."""
+        return await self._cluster.get(ref)
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, labels: str = ""
+    ) -> list[Manifest]:
+        """Return objects of one kind; those of slow kinds as they were a moment ago."""
+        if resource not in SLOW:
+            return await self._cluster.list(resource, namespace, labels)
+        key = (resource, namespace, labels)
+        born, task = self._known.get(key, (0.0, None))
+        stale = time.monotonic() - born > self._seconds
+        failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+        if task is None or stale or failed:
+            task = asyncio.ensure_future(self._cluster.list(resource, namespace, labels))
+            self._known[key] = (time.monotonic(), task)
+        return await asyncio.shield(task)
+
+    async def create(self, ref: ObjectRef, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Create one object."""
+        return await self._cluster.create(ref, manifest, dry_run=dry_run)
+
+    async def patch(
+        self,
+        ref: ObjectRef,
+        operations: Sequence[Manifest],
+        *,
+        dry_run: bool = False,
+        subresource: str = "",
+    ) -> Manifest:
+        """Apply a JSON Patch."""
+        return await self._cluster.patch(ref, operations, dry_run=dry_run, subresource=subresource)
+
+    async def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
+        """Delete one object."""
+        await self._cluster.delete(ref, dry_run=dry_run)
+
+    def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
+        """Yield what exists, SYNCED, then every change."""
+        return self._cluster.watch(resource, namespace)
