@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 import activities.actions
 from activities.action import Action
 from activities.records import Records
+from activities.recent import Recent
 from activities.remediate import Remediating
 from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
@@ -36,7 +37,7 @@ async def run(context: Context) -> None:
     actions = load(activities.actions, Action)
     remediating = Remediating(
         actions=actions,
-        cluster=context.cluster,
+        cluster=Recent(context.cluster),
         records=records,
         trust=context.trust,
         policy=context.policy,

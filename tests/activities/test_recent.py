@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from activities.adapters.memory import MemoryCluster
-from activities.ports import NETWORK_POLICIES, NODES, PODS, Resource
+from activities.ports import NETWORK_POLICIES, NODES, PODS, Manifest, Resource
 from activities.recent import Recent
 from signals.errors import Unavailable
 from tests.activities.clusters import fresh_namespace
@@ -41,18 +41,22 @@ async def test_pods_and_policies_are_never_remembered() -> None:
     assert len(await recent.list(NETWORK_POLICIES, space)) == 3
 
 
-async def test_an_error_is_told_and_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = MemoryCluster()
-    answers = [Unavailable("restarting")]
-    whole = memory.list
+class Restarting(MemoryCluster):
+    """Does not answer the first listing."""
 
-    async def listing(resource: Resource, namespace: str | None = None, labels: str = "") -> list[object]:
-        if answers:
-            raise answers.pop()
-        return [*await whole(resource, namespace, labels)]
+    answers = False
 
-    monkeypatch.setattr(memory, "list", listing)
-    recent = Recent(memory, seconds=60)
+    async def list(
+        self, resource: Resource, namespace: str | None = None, labels: str = ""
+    ) -> list[Manifest]:
+        if not self.answers:
+            self.answers = True
+            raise Unavailable("restarting")
+        return await super().list(resource, namespace, labels)
+
+
+async def test_an_error_is_told_and_not_remembered() -> None:
+    recent = Recent(Restarting(), seconds=60)
     with pytest.raises(Unavailable):
         await recent.list(NODES)
     assert await recent.list(NODES) == []
