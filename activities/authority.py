@@ -115,19 +115,26 @@ class Authority:
     def _approved(
         self, decision: Decision, plan: Plan, approval: Approval, roles: tuple[str, ...], blocked: list[str]
     ) -> Ruling:
-        """Return whether a person's approval is for exactly this plan, on exactly these targets."""
+        """Return whether a person's approval is for exactly this plan, on exactly these targets.
+
+        One that is genuine and fits no more is asked for again, about the plan as it is now.
+        """
         try:
             self.prove_command(approval, decision.incident, (Verb.APPROVE,))
         except Refused as error:
             return Ruling(disposition=Disposition.REFUSED, reason=str(error))
         uids = {target.uid for action in plan.actions for target in action.action.targets if target.uid}
+        why = ""
         if blocked:
-            return Ruling(disposition=Disposition.REFUSED, reason=blocked[0])
-        if approval.plan_hash != plan.hash or set(approval.target_uids) != uids:
-            reason = "the cluster has changed since the plan was approved: it must be decided again"
-            return Ruling(disposition=Disposition.REFUSED, reason=reason)
-        if approval.role not in roles:
-            return Ruling(disposition=Disposition.REFUSED, reason=f"this needs the {' or '.join(roles)}")
+            why = blocked[0]
+        elif approval.plan_hash != plan.hash or set(approval.target_uids) != uids:
+            why = (
+                "the cluster has changed since the plan was approved: describe the incident and decide again"
+            )
+        elif approval.role not in roles:
+            why = f"this needs the {' or '.join(roles)}"
+        if why:
+            return Ruling(disposition=Disposition.STAGED, reason=why, roles=roles)
         return Ruling(disposition=Disposition.APPLIED)
 
     async def _targets(self, targets: tuple[Entity, ...]) -> list[Manifest]:

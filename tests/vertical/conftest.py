@@ -1,0 +1,24 @@
+"""One stack for the whole run, with every agent as a process of its own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.vertical.stage import Stage, staged
+
+FIGURES: dict[str, str] = {}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Yield the stack; every test makes a namespace of its own on it."""
+    async with staged(tmp_path_factory.mktemp("vertical")) as stage:
+        yield stage
+        FIGURES.update(stage.figures)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured."""
+    for name, figure in sorted(FIGURES.items()):
+        terminalreporter.write_line(f"{name}: {figure}")
