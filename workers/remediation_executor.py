@@ -12,8 +12,8 @@ from temporalio.worker import Worker
 
 import activities.actions
 from activities.action import Action
-from activities.records import Records
 from activities.recent import Recent
+from activities.records import Records
 from activities.remediate import Remediating
 from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
