@@ -1,8 +1,7 @@
 """One event for a flood: how often a suspicion was seen, across receivers, replicas and restarts.
 
-The count is written down in the agent's bucket, by compare-and-set, before it is told. The revision of an event
-is a function of its count alone: whoever brings the count over a step publishes, a repeated publish is the same
-message, and an alert that comes again changes nothing.
+The count is written down in the agent's bucket, by compare-and-set, before it is told. It is the revision of the
+event as well: a repeated publish is the same message, and an alert that comes again changes nothing.
 """
 
 import asyncio
@@ -60,9 +59,8 @@ class Counted:
 
     event: str
     count: int
-    revision: int
     rises: bool
-    """Whether these sightings brought the event to this revision."""
+    """Whether these sightings brought the count over a step, of which everybody should know at once."""
     taken: int
 
 
@@ -81,14 +79,14 @@ def fingerprint(alert: Alert, sequence: int, position: int) -> bytes:
     return _digest(*parts)[:_FINGERPRINT]
 
 
-def revision_of(count: int) -> int:
+def steps_of(count: int) -> int:
     """Return how many of 1, 2, 5, 10, 20, 50, 100 … a count has reached."""
-    revision, power = 0, 1
+    steps, power = 0, 1
     while True:
         for step in _STEPS:
             if count < step * power:
-                return revision
-            revision += 1
+                return steps
+            steps += 1
         power *= 10
 
 
@@ -124,8 +122,7 @@ class Counting:
         return Counted(
             event=f"{key}-{_grid(state.first)}",
             count=max(count, 1),
-            revision=max(revision_of(count), 1),
-            rises=revision_of(count) > revision_of(state.count),
+            rises=steps_of(count) > steps_of(state.count),
             taken=len(members),
         )
 

@@ -51,7 +51,7 @@ class Suspicion:
         grade = self.detector.graded(alert)
         return ThreatEvent(
             id=counted.event,
-            revision=counted.revision,
+            revision=counted.count,
             cluster=self.cluster,
             agent=RUNTIME_GUARDIAN,
             detector=self.detector.name,

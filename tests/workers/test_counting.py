@@ -11,7 +11,7 @@ from signals.detector import record
 from signals.subjects import RUNTIME_GUARDIAN, state_bucket
 from signals.telemetry.falco import Alert
 from tests.nats_server import NatsServer, connected, nats_server
-from workers.counting import FORGET_SECONDS, SEEN_LIMIT, Counting, Sighting, fingerprint, key_of, revision_of
+from workers.counting import FORGET_SECONDS, SEEN_LIMIT, Counting, Sighting, fingerprint, key_of, steps_of
 
 __all__ = ["nats_server"]
 
@@ -33,10 +33,10 @@ def key() -> str:
 
 
 @pytest.mark.parametrize(
-    ("count", "revision"), [(0, 0), (1, 1), (2, 2), (4, 2), (5, 3), (9, 3), (10, 4), (500, 9), (10_000, 13)]
+    ("count", "steps"), [(0, 0), (1, 1), (2, 2), (4, 2), (5, 3), (9, 3), (10, 4), (500, 9), (10_000, 13)]
 )
-def test_the_revision_follows_from_the_count(count: int, revision: int) -> None:
-    assert revision_of(count) == revision
+def test_a_count_is_told_at_once_by_steps(count: int, steps: int) -> None:
+    assert steps_of(count) == steps
 
 
 def test_what_makes_two_alerts_the_same_suspicion() -> None:
@@ -66,10 +66,10 @@ def test_repeats_share_what_falco_says_and_never_what_a_receiver_adds() -> None:
 class TestInABucket:
     """Against a real bucket."""
 
-    async def test_the_first_alert_rises_to_the_first_revision(self, nats_server: NatsServer) -> None:
+    async def test_the_first_alert_is_told_at_once(self, nats_server: NatsServer) -> None:
         async with connected(nats_server, RUNTIME_GUARDIAN) as bus:
             counted = await Counting(bus.kv(BUCKET)).count(key(), sightings(0))
-        assert (counted.count, counted.revision, counted.rises, counted.taken) == (1, 1, True, 1)
+        assert (counted.count, counted.rises, counted.taken) == (1, True, 1)
 
     async def test_a_flood_is_one_event_and_rises_by_steps(self, nats_server: NatsServer) -> None:
         async with connected(nats_server, RUNTIME_GUARDIAN) as bus:
