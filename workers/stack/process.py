@@ -48,7 +48,7 @@ class Server:
     rank: int
     """Stopping goes from the highest rank down, equals together."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    patience: float = 60.0
+    patience: float = 120.0
 
 
 class Child:

@@ -17,7 +17,7 @@ from workers.stack.progress import OnProgress, unheard
 from workers.stack.run import Stack
 
 PAUSE = 0.1
-DETACHED_PATIENCE = 180.0
+DETACHED_PATIENCE = 300.0
 """Seconds that a detached supervisor may take; the control plane is built before it is started."""
 LOG_TAIL = 15
 
