@@ -30,8 +30,6 @@ MARK_PREFIX = f"{DOMAIN}/m-"
 """Label key of one action on a pod is this prefix and eight hex digits; its value is the case."""
 PEER_PREFIX = f"{DOMAIN}/p-"
 """The same on the other end of a blocked flow."""
-TIER = f"{DOMAIN}/tier"
-REASON = f"{DOMAIN}/reason"
 
 RUNTIME_GUARDIAN = "runtime-guardian"
 ORCHESTRATOR = "orchestrator"
