@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import structlog
 from pydantic import ValidationError
@@ -30,8 +31,8 @@ UNKNOWN_LIMIT = 1000
 """Names of unknown pods that are remembered, so that no alert waits for them again."""
 AGAIN_SECONDS = 1.0
 """When a message that could not be handled comes again."""
-TRAILING_SECONDS = 1.0
-"""How often a count that goes on rising between two steps is told."""
+QUIET_SECONDS = 1.5
+"""How long after its last alert the count of a flood is told to its end: a flood that goes on stays few events."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ class Guarding:
         self._publisher = publisher
         self._bus = bus
         self._unknown: dict[tuple[str, str], None] = {}
-        self._trailing: dict[str, tuple[Seen, Counted]] = {}
+        self._trailing: dict[str, tuple[Seen, Counted, float]] = {}
         self.at_work = asyncio.Lock()
         """Held while messages are in hand."""
 
@@ -148,21 +149,24 @@ class Guarding:
                     self._trailing.pop(counted.event, None)
                     await self._publish(members[-1], counted)
                 else:
-                    self._trailing[counted.event] = members[-1], counted
+                    self._trailing[counted.event] = members[-1], counted, monotonic()
                 left = left[counted.taken :]
         except Unavailable as error:
             log.warning("a suspicion comes again", error=str(error))
         return {seen.message.sequence for seen in left}
 
-    async def tell_trailing(self) -> None:
-        """Publish the counts that have risen since they were last told."""
-        for event, (seen, counted) in list(self._trailing.items()):
+    async def tell_trailing(self, quiet: float = QUIET_SECONDS) -> None:
+        """Publish the counts that have risen since they were last told, and that rise no more for so long."""
+        for event, trailing in list(self._trailing.items()):
+            seen, counted, last = trailing
+            if monotonic() - last < quiet:
+                continue
             try:
                 await self._publish(seen, counted)
             except Unavailable as error:
                 log.warning("a count is told later", error=str(error))
                 return
-            if self._trailing.get(event) == (seen, counted):
+            if self._trailing.get(event) is trailing:
                 del self._trailing[event]
 
     async def _publish(self, seen: Seen, counted: Counted) -> None:

@@ -19,7 +19,7 @@ from workers import feed
 from workers.agent import Agent, Context
 from workers.chain import ThreatPublisher
 from workers.counting import Counting
-from workers.guarding import AGAIN_SECONDS, TRAILING_SECONDS, Guarding
+from workers.guarding import AGAIN_SECONDS, Guarding
 from workers.intake import Intake
 from workers.pod_index import PodIndex
 from workers.receiver import Receiver
@@ -28,6 +28,8 @@ SIDEKICK = "falco.>"
 """Subjects on which falcosidekick publishes, on core NATS: stored by nobody but us."""
 BATCH = 50
 """Feed messages in hand at one time; each may hold many requests."""
+TRAIL_SECONDS = 0.5
+"""How often it is looked whether a flood has come to its end."""
 STORE_TRIES = 5
 """How often an alert that came over core NATS is stored again before it is given up, and that is logged."""
 
@@ -80,7 +82,7 @@ async def run(context: Context) -> None:
         async with guarding.at_work:
             for task in background:
                 task.cancel()
-            await guarding.tell_trailing()
+            await guarding.tell_trailing(0)
 
 
 async def _guard(context: Context, index: PodIndex, guarding: Guarding) -> None:
@@ -92,7 +94,7 @@ async def _guard(context: Context, index: PodIndex, guarding: Guarding) -> None:
 
 async def _trail(guarding: Guarding) -> None:
     while True:
-        await asyncio.sleep(TRAILING_SECONDS)
+        await asyncio.sleep(TRAIL_SECONDS)
         await guarding.tell_trailing()
 
 
