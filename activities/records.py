@@ -44,6 +44,21 @@ class Records:
                 continue
             return receipt
 
+    async def replace(self, known: Receipt, other: Receipt) -> Receipt:
+        """Write another plan over a known one; return what stands on record in the end, whoever wrote it."""
+        while True:
+            entry = await self._bucket.get(known.action.id)
+            if entry is None:
+                return other
+            there = Receipt.model_validate_json(entry.value)
+            if (there.plan, there.state) != (known.plan, known.state):
+                return there
+            try:
+                await self._bucket.update(known.action.id, other.model_dump_json().encode(), entry.revision)
+            except Conflict:
+                continue
+            return other
+
     async def of(self, stack: StackRequest, cluster_uid: str) -> tuple[Receipt, ...]:
         """Return our own records of a stack, oldest first.
 

@@ -1,34 +1,31 @@
-"""Writes what was decided, once, and puts it back, exactly: the only room with hands in the cluster.
+"""The executor's activities: carry out what was decided, look after it, and put it back, exactly.
 
-An attempt may be cut off at any instruction and another may run beside it. Both find the same record: plan and
-inverse are stored create-only under the action's id before the first write, an existing record wins, and every
-write is idempotent. So a retry writes what is missing, never twice, and the undo is known before there is
-anything to undo.
+It believes a decision and a command only by their signatures, and an action only by its own record of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
 from activities import metrics, writing
-from activities.action import Action, CaseRef
-from activities.authority import Authority
-from activities.foresight import Foreseen
+from activities.action import Action
+from activities.applying import Applying
+from activities.authority import Authority, Ruling
 from activities.metrics import Stage
-from activities.ports import PODS, Cluster, KeyValue
+from activities.ports import Cluster, KeyValue
 from activities.records import Records
 from activities.tracing import span
-from signals.approvals import Verb
-from signals.decisions import Decision, OnExpiry, PlannedAction
-from signals.entities import Entity
+from activities.upkeep import Upkeep
+from signals.approvals import Approval, Verb
+from signals.decisions import Decision, OnExpiry
 from signals.envelope import Trust
-from signals.errors import Drifted, NotFound, Refused
-from signals.plans import ActionPlan, Plan, Write
+from signals.errors import Refused
+from signals.plans import Plan
 from signals.policy import Policy
-from signals.receipts import ActionState, Receipt, Result
+from signals.receipts import ActionState, Receipt
 from signals.requests import (
     ApplyRequest,
     Cause,
@@ -86,11 +83,12 @@ class Remediating:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Know these actions, write to this cluster, remember in this bucket, believe these keys."""
-        self._actions = actions
         self._cluster = cluster
         self._records = Records(records)
+        self._upkeep = Upkeep(actions, cluster, self._records, now)
         self._policy = policy
         self._authority = Authority(cluster, trust, policy)
+        self._applying = Applying(actions, cluster, self._records, now)
         self._now = now
 
     @activity.defn
@@ -114,12 +112,12 @@ class Remediating:
         with span(SPAN_VERIFY, _trace(request), incident=request.incident):
             async with beating():
                 known = await self._of(request)
-                receipts = [await self._verified(receipt) for receipt in known]
+                receipts = [await self._upkeep.verified(receipt) for receipt in known]
                 for before, after in zip(known, receipts, strict=True):
                     if before.state is ActionState.APPLIED:
                         metrics.action(after)
                         metrics.stage(Stage.WRITE_TO_VERIFIED, after.applied_at, self._now())
-                return Stack(receipts=tuple(receipts), target_gone=await self._gone(request))
+                return Stack(receipts=tuple(receipts), target_gone=await self._upkeep.gone(request))
 
     @activity.defn
     async def hold_stack(self, request: StackRequest) -> Stack:
@@ -127,10 +125,12 @@ class Remediating:
         async with beating():
             receipts, notes = [], []
             for receipt in await self._of(request):
-                held, said = await self._held(receipt)
-                receipts.append(await self._verified(held))
+                held, said = await self._upkeep.held(receipt)
+                receipts.append(await self._upkeep.verified(held))
                 notes += said
-            return Stack(receipts=tuple(receipts), target_gone=await self._gone(request), notes=tuple(notes))
+            return Stack(
+                receipts=tuple(receipts), target_gone=await self._upkeep.gone(request), notes=tuple(notes)
+            )
 
     @activity.defn
     async def revert_stack(self, request: RevertRequest) -> Stack:
@@ -142,7 +142,7 @@ class Remediating:
                 notes: list[str] = []
                 force = bool(request.approval and request.approval.force)
                 for place in reversed(range(len(receipts))):
-                    receipts[place] = await self._reverted(receipts[place], notes, force=force)
+                    receipts[place] = await self._upkeep.reverted(receipts[place], notes, force=force)
                     metrics.action(receipts[place])
                     if receipts[place].state is ActionState.DRIFTED:
                         break
@@ -161,7 +161,7 @@ class Remediating:
             longest = max((receipt.action.ttl_seconds for receipt in receipts), default=0)
             seconds = request.seconds if request.approval else min(request.seconds, longest)
             until = max(r.expires_at or self._now() for r in receipts) + timedelta(seconds=seconds)
-            extended = [await self._extended(receipt, until) for receipt in receipts]
+            extended = [await self._upkeep.extended(receipt, until) for receipt in receipts]
             return Stack(receipts=tuple(extended), notes=(f"it stands until {until:%Y-%m-%d %H:%M:%S} UTC",))
 
     def _measured(self, decision: Decision, outcome: Outcome) -> None:
@@ -175,79 +175,37 @@ class Remediating:
     async def _carry_out(self, request: ApplyRequest, *, write: bool) -> Outcome:
         decision = request.decision
         self._authority.prove(decision)
-        recorded = {action.id: await self._records.find(action.id) for action in decision.actions}
-        plan = await self._plan(decision, recorded)
-        if write and all(recorded.values()):
-            return await self._written(decision, plan, recorded, request)
-        ruling = await self._authority.rule(decision, plan, request.approval)
-        if ruling.disposition not in (Disposition.REFUSED, Disposition.FAILED):
-            answers = await writing.dry_run(self._cluster, plan)
-            plan = plan.model_copy(update={"dry_run": answers})
-            no = [answer for answer in answers if not answer.accepted]
-            if no:
-                return self._unwritten(decision, plan, Disposition.FAILED, f"{no[0].write}: {no[0].message}")
-        if not write and ruling.disposition is Disposition.APPLIED:
-            return self._unwritten(decision, plan, Disposition.STAGED, decision.why_not)
-        if ruling.disposition is not Disposition.APPLIED:
-            outcome = self._unwritten(decision, plan, ruling.disposition, ruling.reason)
-            return outcome.model_copy(update={"roles": ruling.roles})
-        return await self._written(decision, plan, recorded, request)
-
-    async def _plan(self, decision: Decision, recorded: Mapping[str, Receipt | None]) -> Plan:
-        """Plan against the live API; what is recorded is never planned again."""
-        planned: list[ActionPlan] = []
-        for action in decision.actions:
-            known = recorded[action.id]
-            below = [write for plan in planned for write in plan.writes]
-            planned.append(known.plan if known else await self._plan_one(decision, action, below))
-        plan = Plan(incident=decision.incident, policy_digest=self._policy.digest, actions=tuple(planned))
-        return plan.model_copy(update={"hash": plan.digest()})
-
-    async def _plan_one(
-        self, decision: Decision, action: PlannedAction, below: Sequence[Write]
-    ) -> ActionPlan:
-        """Plan one action on top of those that are planned and not written yet."""
-        kind = self._actions.get(action.type)
-        if kind is None:
-            raise Refused(f"there is no action {action.type!r}")
-        expires_at = decision.decided_at + timedelta(seconds=action.ttl_seconds)
-        case = CaseRef(
-            incident=decision.incident, expires_at=expires_at, tier=decision.tier, reason=decision.title
+        recorded = await self._applying.recorded(decision)
+        plan = await self._applying.plan(decision, recorded, self._policy.digest)
+        if not (write and len(recorded) == len(plan.actions)):
+            plan, ruling = await self._ruled(decision, plan, request.approval)
+            if ruling.disposition is not Disposition.APPLIED:
+                return self._unwritten(decision, plan, ruling)
+            if not write:
+                staged = Ruling(disposition=Disposition.STAGED, reason=decision.why_not, roles=ruling.roles)
+                return self._unwritten(decision, plan, staged)
+        approved_by = request.approval.actor if request.approval else None
+        receipts = await self._applying.write(decision, plan, recorded, approved_by)
+        failed = next((receipt for receipt in receipts if receipt.state is ActionState.FAILED), None)
+        return Outcome(
+            disposition=Disposition.FAILED if failed else Disposition.APPLIED,
+            plan=plan,
+            receipts=receipts,
+            reason=failed.reason if failed else "",
         )
-        return await kind.plan(Foreseen(self._cluster, below), action, case)
 
-    async def _written(
-        self, decision: Decision, plan: Plan, recorded: Mapping[str, Receipt | None], request: ApplyRequest
-    ) -> Outcome:
-        """Record, then write. An action that was put back meanwhile stays put back."""
-        receipts: list[Receipt] = []
-        for planned in plan.actions:
-            receipt = recorded[planned.action.id] or await self._remember(decision, plan, planned, request)
-            if receipt.state.stands:
-                await writing.apply(self._cluster, receipt.plan)
-            receipts.append(receipt)
-        return Outcome(disposition=Disposition.APPLIED, plan=plan, receipts=tuple(receipts))
+    async def _ruled(self, decision: Decision, plan: Plan, approval: Approval | None) -> tuple[Plan, Ruling]:
+        """Return the plan with the API server's answers to a dry run, and what may be done with it."""
+        ruling = await self._authority.rule(decision, plan, approval)
+        if ruling.disposition is Disposition.REFUSED:
+            return plan, ruling
+        plan = plan.model_copy(update={"dry_run": await writing.dry_run(self._cluster, plan)})
+        no = next((answer for answer in plan.dry_run if not answer.accepted), None)
+        if no is not None:
+            return plan, Ruling(disposition=Disposition.FAILED, reason=f"{no.write}: {no.message}")
+        return plan, ruling
 
-    async def _remember(
-        self, decision: Decision, plan: Plan, planned: ActionPlan, request: ApplyRequest
-    ) -> Receipt:
-        """Store plan and inverse before the first write. Who comes second takes the first one's record."""
-        now = self._now()
-        receipt = Receipt(
-            action=planned.action,
-            incident=decision.incident,
-            cluster=decision.cluster,
-            plan=planned,
-            plan_hash=plan.hash,
-            state=ActionState.APPLIED,
-            applied_at=now,
-            expires_at=decision.decided_at + timedelta(seconds=planned.action.ttl_seconds),
-            approved_by=request.approval.actor if request.approval else None,
-            trace=decision.trace,
-        )
-        return await self._records.remember(receipt)
-
-    def _unwritten(self, decision: Decision, plan: Plan, what: Disposition, reason: str) -> Outcome:
+    def _unwritten(self, decision: Decision, plan: Plan, ruling: Ruling) -> Outcome:
         receipts = tuple(
             Receipt(
                 action=planned.action,
@@ -255,38 +213,18 @@ class Remediating:
                 cluster=decision.cluster,
                 plan=planned,
                 plan_hash=plan.hash,
-                state=_STATES[what],
-                reason=reason,
+                state=_STATES[ruling.disposition],
+                reason=ruling.reason,
             )
             for planned in plan.actions
         )
-        return Outcome(disposition=what, plan=plan, receipts=receipts, reason=reason)
-
-    async def _verified(self, receipt: Receipt) -> Receipt:
-        if not receipt.state.stands or receipt.state is ActionState.DRIFTED:
-            return receipt
-        checks = await self._actions[receipt.action.type].verify(self._cluster, receipt)
-        results = {check.result for check in checks}
-        state = ActionState.EFFECTIVE
-        if Result.FAILED in results:
-            state = ActionState.INEFFECTIVE
-        elif Result.UNKNOWN in results:
-            state = ActionState.UNVERIFIED
-        return await self._records.store(receipt.model_copy(update={"checks": checks, "state": state}))
-
-    async def _held(self, receipt: Receipt) -> tuple[Receipt, list[str]]:
-        """Write what is missing around one action, and put it on record with the rest of its plan."""
-        if not receipt.state.stands or receipt.state is ActionState.DRIFTED:
-            return receipt, []
-        missing = await self._actions[receipt.action.type].hold(self._cluster, receipt)
-        if not missing:
-            return receipt, []
-        known = {str(write) for write in receipt.plan.writes}
-        added = tuple(write for write in missing if str(write) not in known)
-        plan = receipt.plan.model_copy(update={"writes": (*receipt.plan.writes, *added)})
-        receipt = await self._records.store(receipt.model_copy(update={"plan": plan}))
-        await writing.apply(self._cluster, receipt.plan.model_copy(update={"writes": missing}))
-        return receipt, [f"held: {write}" for write in missing]
+        return Outcome(
+            disposition=ruling.disposition,
+            plan=plan,
+            receipts=receipts,
+            reason=ruling.reason,
+            roles=ruling.roles,
+        )
 
     async def _may_revert(self, request: RevertRequest, receipts: list[Receipt]) -> None:
         """Return if this stack may be put back.
@@ -300,45 +238,8 @@ class Remediating:
         elif request.cause is Cause.EXPIRED:
             if max(r.expires_at or self._now() for r in receipts) > self._now():
                 raise Refused("the time of this stack is not up")
-        elif request.cause is Cause.TARGET_GONE and not await self._gone(request.stack):
+        elif request.cause is Cause.TARGET_GONE and not await self._upkeep.gone(request.stack):
             raise Refused("a target of this stack still lives")
-
-    async def _reverted(self, receipt: Receipt, notes: list[str], *, force: bool) -> Receipt:
-        if not receipt.state.stands:
-            return receipt
-        try:
-            await writing.revert(self._cluster, receipt.plan, force=force)
-        except Drifted as error:
-            notes.append(f"stopped: {error}")
-            return await self._records.store(
-                receipt.model_copy(update={"state": ActionState.DRIFTED, "reason": str(error)})
-            )
-        notes.append(f"put back: {receipt.action.summary}")
-        return await self._records.store(
-            receipt.model_copy(
-                update={"state": ActionState.REVERTED, "reason": "", "reverted_at": self._now()}
-            )
-        )
-
-    async def _extended(self, receipt: Receipt, until: datetime) -> Receipt:
-        if not receipt.state.stands:
-            return receipt
-        await writing.extend(self._cluster, receipt.plan.writes, until)
-        return await self._records.store(receipt.model_copy(update={"expires_at": until}))
 
     async def _of(self, stack: StackRequest) -> tuple[Receipt, ...]:
         return await self._records.of(stack, self._cluster.ref.uid)
-
-    async def _gone(self, stack: StackRequest) -> bool:
-        """Return whether every pod that the stack holds is gone."""
-        targets: dict[str, Entity] = {}
-        for receipt in stack.receipts:
-            targets |= {target.key: target for target in receipt.action.targets}
-        for target in targets.values():
-            try:
-                pod = await self._cluster.get(PODS.ref(target.name, target.namespace))
-            except NotFound:
-                continue
-            if pod["metadata"]["uid"] == target.uid:
-                return False
-        return bool(targets)

@@ -107,4 +107,6 @@ def parse(text: str, where: str = "policy.yaml") -> Policy:
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise PolicyInvalid(f"{where}: {path}: {first['msg']}") from error
+        unknown = "there is no such field; see the policy reference for those that there are"
+        what = unknown if first["type"] == "extra_forbidden" else first["msg"]
+        raise PolicyInvalid(f"{where}: {path}: {what}") from error

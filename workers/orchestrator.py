@@ -24,7 +24,7 @@ from activities.judgement import Judgement
 from activities.metrics import Stage
 from activities.tracing import span
 from signals.catalog import load
-from signals.display import terminal
+from signals.display import markdown, terminal
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable, Undecodable
 from signals.policy import Policy
 from signals.requests import Batch, Closed, FalseAlarm, IncidentInput
@@ -52,6 +52,8 @@ BATCH = 200
 """Threats read from a stream at one time."""
 AT_ONCE = 50
 """Incidents that are fed at one time."""
+IN_ONE_SIGNAL = 100
+"""Threats in one signal: Temporal takes 2 MiB at most, and one threat is a few KiB."""
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +100,8 @@ class Feeding:
         async with self._slots:
             try:
                 with span(SPAN_CORRELATE, group[0].event.trace, incident=incident):
-                    await self._signal(incident, group, links)
+                    for first in range(0, len(group), IN_ONE_SIGNAL):
+                        await self._signal(incident, group[first : first + IN_ONE_SIGNAL], links)
             except (RPCError, Unavailable) as error:
                 log.warning(
                     "an incident could not be fed; its threats come again",
@@ -169,7 +172,7 @@ class Feeding:
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             task_timeout=TASK_TIMEOUT,
             memo={MEMO_TITLE: title},
-            static_summary=title[:180],
+            static_summary=markdown(event.title, 120),  # Temporal's UI renders it
         )
 
 

@@ -21,11 +21,11 @@ with workflow.unsafe.imports_passed_through():
     from signals.requests import Batch, Carried, FalseAlarm, IncidentInput, Outcome
     from signals.threats import Mode, Severity, ThreatEvent
 
-MOST_EVENTS = 300
-"""Events kept whole; of older ones only the id is remembered."""
+MOST_EVENTS = 200
+"""Events kept whole once they are judged; of older ones only the id is remembered."""
 MOST_MOMENTS = 200
 MOST_DECISIONS = 10
-MOST_SEEN = 20_000
+MOST_SEEN = 5_000
 
 _TROUBLED = frozenset(
     {
@@ -49,6 +49,8 @@ class CaseFile:
         self.seen: dict[str, int] = {}
         self.events: dict[str, ThreatEvent] = {}
         self.unread: list[ThreatEvent] = []
+        self.news = False
+        """Whether something was seen that was never seen before, since somebody last asked."""
         self.decisions: list[Decision] = []
         self.receipts: dict[str, Receipt] = {}
         self.timeline: list[Moment] = []
@@ -116,15 +118,21 @@ class CaseFile:
             if event.revision <= self.seen.get(event.id, 0):
                 continue
             if event.id not in self.seen:
+                self.news = True
                 self.note(at, f"seen: {event.title}", f"{event.agent}, {event.rule}")
             self.seen[event.id] = event.revision
             self.events[event.id] = event
             self.unread.append(event)
         self.links += [link for link in batch.links if link not in self.links]
-        for oldest in list(self.events)[: max(0, len(self.events) - MOST_EVENTS)]:
-            del self.events[oldest]
         for oldest in list(self.seen)[: max(0, len(self.seen) - MOST_SEEN)]:
             del self.seen[oldest]
+
+    def read(self) -> None:
+        """Count everything as judged; keep the latest whole."""
+        self.unread.clear()
+        self.news = False
+        for oldest in list(self.events)[: max(0, len(self.events) - MOST_EVENTS)]:
+            del self.events[oldest]
 
     def decided(self, decision: Decision, at: datetime) -> None:
         """Keep a judgement; say so where it changed anything."""
@@ -168,7 +176,9 @@ class CaseFile:
     @property
     def planned(self) -> tuple[PlannedAction, ...]:
         """What must not be asked for again: it stands, was shown in shadow, or was refused."""
-        again = (ActionState.STAGED, ActionState.REVERTED, ActionState.FAILED)
+        again = {ActionState.STAGED, ActionState.REVERTED, ActionState.FAILED}
+        if any(event.mode is not Mode.SHADOW for event in self.events.values()):
+            again.add(ActionState.SHADOW)  # the namespace was promoted meanwhile
         return tuple(r.action for r in self.receipts.values() if r.state not in again)
 
     @property

@@ -72,19 +72,31 @@ class IncidentWorkflow(Obeying):
         if given.carried and self._gate.waiting:
             self._beside(self._outwait())
         try:
-            while not self._closing:
+            while not await self._over():
                 await self._respond_until_quiet()
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.create_task(self._stand_down()))
             raise
-        self._file.closed_because = self._closing
-        self._file.note(workflow.now(), "closed", self._closing)
-        self._publish()
-        await self._tell(story.note(self._incident(), PageKind.CLOSED, self._closing, workflow.now()))
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return Closed(
             events=tuple(self._file.seen), false_alarms=tuple(self._file.false_alarms), reason=self._closing
         )
+
+    async def _over(self) -> bool:
+        """Close, if somebody said so. What is seen for the first time meanwhile is judged: it stays open then."""
+        if not self._closing:
+            return False
+        self._file.closed_because = self._closing
+        self._file.note(workflow.now(), "closed", self._closing)
+        self._publish()
+        self._beside(self._tell(story.note(self._incident(), PageKind.CLOSED, self._closing, workflow.now())))
+        await workflow.wait_condition(
+            lambda: self._file.news or (not self._aside and workflow.all_handlers_finished())
+        )
+        if not self._file.news:
+            return True
+        self._closing = self._file.closed_because = ""
+        self._file.note(workflow.now(), "something new was seen while it closed: it stays open")
+        return False
 
     async def _respond_until_quiet(self) -> None:
         """Wait for something to judge; judge it; close by itself what nobody needs any more."""
@@ -102,11 +114,9 @@ class IncidentWorkflow(Obeying):
             return
         if self._file.unread or self._rejudge:
             self._rejudge = False
-            self._file.unread.clear()
             await self._respond()
         elif self._crowded() and not self._closing:
             await workflow.wait_condition(workflow.all_handlers_finished)
-            await asyncio.gather(*self._aside)
             workflow.continue_as_new(self._file.carry(self._gate.waiting, self._gate.used))
 
     def _crowded(self) -> bool:
@@ -117,7 +127,9 @@ class IncidentWorkflow(Obeying):
 
     async def _respond(self) -> None:
         """Judge everything that is known; write what may be written; let the rest follow."""
-        decision = await self._judge()
+        request = self._question()
+        self._file.read()
+        decision = await workflow.execute_local_activity_method(Judging.judge, request, **JUDGE)
         first = not self._file.decisions
         rose = not first and decision.tier > max(earlier.tier for earlier in self._file.decisions)
         self._file.decided(decision, workflow.now())
@@ -126,21 +138,18 @@ class IncidentWorkflow(Obeying):
             await self._act(decision)
         self._beside(self._follow_up(decision, tell=decision.page and (first or rose or acted), first=first))
 
-    async def _judge(self) -> Decision:
+    def _question(self) -> JudgeRequest:
+        """Return everything that a judgement rests on."""
         file = self._file
-        return await workflow.execute_local_activity_method(
-            Judging.judge,
-            JudgeRequest(
-                incident=file.given.incident,
-                cluster=file.given.cluster,
-                revision=len(file.decisions) + 1,
-                events=tuple(file.events.values()),
-                planned=file.planned,
-                next_index=file.next_index,
-                false_alarms=tuple(file.false_alarms),
-                investigation=file.investigation,
-            ),
-            **JUDGE,
+        return JudgeRequest(
+            incident=file.given.incident,
+            cluster=file.given.cluster,
+            revision=len(file.decisions) + 1,
+            events=tuple(file.events.values()),
+            planned=file.planned,
+            next_index=file.next_index,
+            false_alarms=tuple(file.false_alarms),
+            investigation=file.investigation,
         )
 
     def _is_new(self, decision: Decision) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.notify import Notifying
@@ -33,6 +33,7 @@ class Keeping:
     _gate: ApprovalGate
     _turn: asyncio.Lock
     _changed: bool
+    _aside: set[asyncio.Task[None]]
 
     @property
     def _standing(self) -> tuple[Receipt, ...]:
@@ -68,7 +69,7 @@ class Keeping:
         if done.target_gone:
             await self._revert(Cause.TARGET_GONE)
         elif done.notes:
-            await self._tell(PageKind.DRIFT, "; ".join(done.notes))
+            self._tell(PageKind.DRIFT, "; ".join(done.notes))
 
     async def _revert(self, cause: Cause, approval: Approval | None = None) -> Answer:
         """Put everything back, newest first; what somebody else changed stays, and is said."""
@@ -84,7 +85,7 @@ class Keeping:
         answer = Answer(accepted=not left, message="; ".join(done.notes) or "everything was put back")
         await self._report(done.notes, {approval.id: answer} if approval else {})
         if left:
-            await self._tell(PageKind.DRIFT, answer.message)
+            self._tell(PageKind.DRIFT, answer.message)
         return answer
 
     async def _extend(self, seconds: int, approval: Approval | None) -> Answer:
@@ -117,7 +118,13 @@ class Keeping:
         except FailureError:
             workflow.logger.info("the incident is closed; its stack lives on")
 
-    async def _tell(self, kind: PageKind, text: str) -> None:
+    def _tell(self, kind: PageKind, text: str) -> None:
+        """Tell people, beside everything else: a pager that is down must not keep anything standing."""
+        task = asyncio.create_task(self._told(kind, text))
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    async def _told(self, kind: PageKind, text: str) -> None:
         stack = self._given.stack
         page = Page(
             incident=stack.incident,
@@ -129,6 +136,9 @@ class Keeping:
             dedup_key=f"{stack.incident}/{kind}/{workflow.now().isoformat()}",
             at=workflow.now(),
         )
-        await workflow.execute_activity_method(
-            Notifying.tell_people, page, summary=f"tell people: {kind}", **TELL
-        )
+        try:
+            await workflow.execute_activity_method(
+                Notifying.tell_people, page, summary=f"tell people: {kind}", **TELL
+            )
+        except ActivityError as error:
+            await self._report((f"people could not be told: {error.cause or error}",))

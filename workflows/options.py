@@ -19,6 +19,7 @@ NEVER_AGAIN = ["BadInput", "Refused", "Undecodable", "PolicyInvalid", "CatalogEr
 JUDGE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=5),
     "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0),
+    "summary": "how sure is this, and how far to go?",
 }
 """A pure local activity: its marker is the record."""
 

@@ -46,20 +46,29 @@ class RemediationWorkflow(Keeping, Commanded):
         self._changed = False
         self._said: list[Approval] = []
         self._cancelled = False
+        self._aside: set[asyncio.Task[None]] = set()
 
     @workflow.run
     async def run(self, given: RemediationInput) -> Stack:
         """Live until nothing of the stack stands."""
         try:
             if given.adopted:
-                await self._tell(PageKind.DRIFT, "nobody owned this containment any more: it was adopted")
-            while self._standing:
+                self._tell(PageKind.DRIFT, "nobody owned this containment any more: it was adopted")
+            while not await self._over():
                 await self._next()
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.create_task(self._revert(Cause.CANCELLED)))
             raise
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return Stack(receipts=tuple(self._receipts.values()))
+
+    async def _over(self) -> bool:
+        """Return whether nothing stands, nobody is waited for, and nothing was pushed meanwhile."""
+        if self._standing:
+            return False
+        await workflow.wait_condition(
+            lambda: bool(self._standing) or (not self._aside and workflow.all_handlers_finished())
+        )
+        return not self._standing
 
     async def _next(self) -> None:
         """Do the next thing that the stack needs."""
@@ -116,7 +125,7 @@ class RemediationWorkflow(Keeping, Commanded):
     async def _expire(self) -> None:
         """The time is up: release what may be released; of what asks, silence means that it stays."""
         if not self._asks():
-            await self._tell(PageKind.EXPIRY, "the time is up: it is put back now")
+            self._tell(PageKind.EXPIRY, "the time is up: it is put back now")
             await self._revert(Cause.EXPIRED)
             return
         self._gate.ask(
@@ -129,7 +138,7 @@ class RemediationWorkflow(Keeping, Commanded):
             )
         )
         await self._report(("its time is nearly up: approve to release it",))
-        await self._tell(PageKind.EXPIRY, "its time is nearly up: approve to release it; silence extends it")
+        self._tell(PageKind.EXPIRY, "its time is nearly up: approve to release it; silence extends it")
 
     async def _silence(self) -> None:
         """Nobody said that it may end: it holds on, for a bounded number of times."""
@@ -137,10 +146,10 @@ class RemediationWorkflow(Keeping, Commanded):
         if self._extensions_left:
             self._extensions_left -= 1
             await self._extend(self._standing[-1].action.ttl_seconds, None)
-            await self._tell(PageKind.EXPIRY, f"nobody answered: extended, {self._extensions_left} left")
+            self._tell(PageKind.EXPIRY, f"nobody answered: extended, {self._extensions_left} left")
         else:
             await self._revert(Cause.EXPIRED)
-            await self._tell(PageKind.EXPIRY, "nobody answered any more: it was put back")
+            self._tell(PageKind.EXPIRY, "nobody answered any more: it was put back")
 
     @workflow.signal(description="More actions were applied")
     def push(self, said: dict[str, Any]) -> None:

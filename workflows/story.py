@@ -1,5 +1,10 @@
-"""What Temporal's UI shows of an incident: details that read as a story, and pages for people."""
+"""What Temporal's UI shows of an incident: details that read as a story, and pages for people.
 
+The UI shows Markdown without room between the cells of a table, so there are lists. Whatever came from an alert
+is shown through `signals.display`.
+"""
+
+from collections.abc import Iterator
 from datetime import datetime
 
 from temporalio import workflow
@@ -7,9 +12,16 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from signals.decisions import Decision, Tier
     from signals.display import markdown
-    from signals.incidents import Incident, IncidentState
+    from signals.incidents import Incident, IncidentState, Moment, Summary
     from signals.pages import Page, PageKind
+    from signals.receipts import Receipt
     from signals.threats import Severity
+    from signals.words import ACTIONS, EXPIRIES, QUESTIONS, STATES, TIERS
+
+SHOWN = 200
+"""Characters shown of one text."""
+MOMENTS = 30
+"""Lines of the timeline, the latest; `firebreak describe` has all."""
 
 _SEVERITY = {
     Tier.OBSERVE: Severity.INFO,
@@ -20,34 +32,68 @@ _SEVERITY = {
 
 
 def details(incident: Incident) -> str:
-    """Return an incident as Markdown: what, what was done, what waits, when."""
+    """Return an incident as Markdown: what, what waits, what was done, what stays open, when."""
     summary = incident.summary
+    sure = "unknown" if summary.confidence is None else f"{summary.confidence:.2f}"
     lines = [
-        f"## {markdown(summary.title, 200)}",
+        f"## {markdown(summary.title, SHOWN)}",
         "",
-        f"**{summary.state}** · Tier {summary.tier} · {summary.severity}",
+        f"**{summary.state}**: {STATES[summary.state]}",
+        "",
+        f"Tier {summary.tier} ({TIERS[summary.tier]}) · {summary.severity} · confidence {sure}"
+        f" · mode {summary.mode}",
+        "",
+        "### What waits for you",
+        "",
+        *_waits(summary),
+        "",
+        "### What was done",
+        "",
+        *([_done(receipt) for receipt in incident.receipts] or ["Nothing was written to the cluster."]),
     ]
-    if summary.waiting_for:
-        wait = summary.waiting_for
-        lines += [
-            "",
-            f"**Waits for {' or '.join(wait.roles)}** until {wait.deadline:%H:%M:%S} UTC: {wait.kind}",
-        ]
-    if incident.receipts:
-        lines += ["", "| Action | State | Until |", "|---|---|---|"]
-        lines += [
-            f"| {markdown(r.action.summary, 160)} | {r.state} | {r.expires_at:%Y-%m-%d %H:%M} |"
-            if r.expires_at
-            else f"| {markdown(r.action.summary, 160)} | {r.state} | |"
-            for r in incident.receipts
-        ]
-    lines += ["", "### Timeline", ""]
-    lines += [
-        f"- `{moment.at:%H:%M:%S}` {markdown(moment.what, 160)}"
-        + (f": {markdown(moment.detail, 160)}" if moment.detail else "")
-        for moment in incident.timeline[-30:]
-    ]
+    residual = {
+        line for receipt in incident.receipts if receipt.state.stands for line in receipt.plan.residual
+    }
+    if residual:
+        lines += ["", "### What stays open", "", *(f"- {markdown(line, SHOWN)}" for line in sorted(residual))]
+    lines += ["", "### Timeline (UTC)", "", *map(_moment, incident.timeline[-MOMENTS:])]
     return "\n".join(lines)
+
+
+def _waits(summary: Summary) -> Iterator[str]:
+    """Yield what a person can or must do now, with the command."""
+    asked = summary.waiting_for
+    if asked:
+        who, until = " or ".join(asked.roles), f"{asked.deadline:%Y-%m-%d %H:%M:%S}"
+        person = " --person lead" if asked.roles == ("lead",) else ""
+        yield f"**{who}: {asked.kind}**, until {until} UTC. {QUESTIONS.get(asked.kind, '')}"
+        yield ""
+        yield f"- yes: `firebreak approve {summary.id}{person}`"
+        yield f"- no: `firebreak reject {summary.id}{person} --reason …`"
+    elif summary.state is IncidentState.CLOSED:
+        yield "Nothing. It is over."
+    elif any(action.state.stands for action in summary.actions):
+        yield "Nothing must be decided."
+        yield ""
+        yield f"- a false alarm, put everything back: `firebreak undo {summary.id}`"
+        yield f"- more time needed: `firebreak extend {summary.id} --for 4h`"
+    else:
+        yield f"Nothing must be decided. When you have read it: `firebreak close {summary.id}`"
+
+
+def _done(receipt: Receipt) -> str:
+    """Return one action: what, how far it came, why not, until when."""
+    line = f"- {markdown(receipt.action.summary, SHOWN)}: **{receipt.state}**, {ACTIONS[receipt.state]}"
+    if receipt.reason:
+        line += f" ({markdown(receipt.reason, SHOWN)})"
+    if receipt.expires_at and receipt.state.stands:
+        line += f", until {receipt.expires_at:%Y-%m-%d %H:%M} UTC, then {EXPIRIES[receipt.on_expiry]}"
+    return line
+
+
+def _moment(moment: Moment) -> str:
+    detail = f" · {markdown(moment.detail, SHOWN)}" if moment.detail else ""
+    return f"- `{moment.at:%H:%M:%S}` {markdown(moment.what, SHOWN)}{detail}"
 
 
 def page(incident: Incident, decision: Decision, at: datetime) -> Page:

@@ -1,0 +1,91 @@
+"""Looks after one applied action: does it work, does it hold, put it back, let it stand for longer."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from activities import writing
+from activities.action import Action
+from activities.ports import PODS, Cluster
+from activities.records import Records
+from signals.entities import Entity
+from signals.errors import Drifted, NotFound
+from signals.receipts import ActionState, Receipt, Result
+from signals.requests import StackRequest
+
+
+class Upkeep:
+    """The care of what stands. Everything that becomes of an action goes on its record."""
+
+    def __init__(
+        self, actions: Mapping[str, Action], cluster: Cluster, records: Records, now: Callable[[], datetime]
+    ) -> None:
+        """Know these actions, look at this cluster, write on these records."""
+        self._actions = actions
+        self._cluster = cluster
+        self._records = records
+        self._now = now
+
+    async def verified(self, receipt: Receipt) -> Receipt:
+        """Measure what can be measured of one action."""
+        if not receipt.state.stands or receipt.state is ActionState.DRIFTED:
+            return receipt
+        checks = await self._actions[receipt.action.type].verify(self._cluster, receipt)
+        results = {check.result for check in checks}
+        state = ActionState.EFFECTIVE
+        if Result.FAILED in results:
+            state = ActionState.INEFFECTIVE
+        elif Result.UNKNOWN in results:
+            state = ActionState.UNVERIFIED
+        return await self._records.store(receipt.model_copy(update={"checks": checks, "state": state}))
+
+    async def held(self, receipt: Receipt) -> tuple[Receipt, list[str]]:
+        """Write what is missing around one action, and put it on record with the rest of its plan."""
+        if not receipt.state.stands or receipt.state is ActionState.DRIFTED:
+            return receipt, []
+        missing = await self._actions[receipt.action.type].hold(self._cluster, receipt)
+        if not missing:
+            return receipt, []
+        added = tuple(write for write in missing if write not in receipt.plan.writes)
+        plan = receipt.plan.model_copy(update={"writes": (*receipt.plan.writes, *added)})
+        receipt = await self._records.store(receipt.model_copy(update={"plan": plan}))
+        await writing.apply(self._cluster, receipt.plan.model_copy(update={"writes": missing}))
+        return receipt, [f"held: {write}" for write in missing]
+
+    async def reverted(self, receipt: Receipt, notes: list[str], *, force: bool) -> Receipt:
+        """Put one action back, or say whose edit stopped us."""
+        if not receipt.state.stands:
+            return receipt
+        try:
+            await writing.revert(self._cluster, receipt.plan, force=force)
+        except Drifted as error:
+            notes.append(f"stopped: {error}")
+            return await self._records.store(
+                receipt.model_copy(update={"state": ActionState.DRIFTED, "reason": str(error)})
+            )
+        notes.append(f"put back: {receipt.action.summary}")
+        return await self._records.store(
+            receipt.model_copy(
+                update={"state": ActionState.REVERTED, "reason": "", "reverted_at": self._now()}
+            )
+        )
+
+    async def extended(self, receipt: Receipt, until: datetime) -> Receipt:
+        """Let one action stand until then."""
+        if not receipt.state.stands:
+            return receipt
+        await writing.extend(self._cluster, receipt.plan.writes, until)
+        return await self._records.store(receipt.model_copy(update={"expires_at": until}))
+
+    async def gone(self, stack: StackRequest) -> bool:
+        """Return whether every pod that the stack holds is gone."""
+        targets: dict[str, Entity] = {}
+        for receipt in stack.receipts:
+            targets |= {target.key: target for target in receipt.action.targets}
+        for target in targets.values():
+            try:
+                pod = await self._cluster.get(PODS.ref(target.name, target.namespace))
+            except NotFound:
+                continue
+            if pod["metadata"]["uid"] == target.uid:
+                return False
+        return bool(targets)
