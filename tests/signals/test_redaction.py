@@ -4,7 +4,7 @@ import time
 from base64 import b64encode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals.arguments import _SYNTAXES
@@ -166,17 +166,20 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=12).map("".join))
 def test_redacting_again_changes_nothing(text: str) -> None:
     once = redact(text)
     assert redact(once) == once
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_taken(text: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
+@settings(deadline=None)
 @given(
     st.text("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", min_size=6, max_size=40),
     st.sampled_from(
