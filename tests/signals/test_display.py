@@ -10,55 +10,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from signals.display import markdown, terminal
+from tests.signals.attacks import ATTACKS, MARKDOWN_ATTACKS
 
 # Every code point, surrogates too: alerts are decoded leniently.
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=120)
 HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-
-ATTACKS = {
-    "clear the screen": "\x1b[2J\x1b[H",
-    "set the window title": "\x1b]0;all is well\x07",
-    "hyperlink": "\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\",
-    "write to the clipboard": "\x1b]52;c;cm0gLXJmIC8=\x07",
-    "answer back": "\x1b[6n\x05",
-    "8-bit control sequence": "\x9b31mred",
-    "overwrite the line": "rm -rf /\rls -la",
-    "backspace": "evil\x08\x08\x08\x08good",
-    "a line of its own": "web-0\nCRITICAL contained by firebreak",
-    "unicode line separator": "web-0\u2028next\u2029next\x85next",
-    "right to left override": "invoice\u202efdp.exe",
-    "trojan source isolates": "\u2066\u2067access\u2069\u2069",
-    "arabic letter mark": "a\u061cb\u200fb",
-    "zero width": "ad\u200bm\u200ci\u200dn\ufeff\u2060",
-    "tag smuggling": "hello" + "".join(chr(0xE0000 + ord(c)) for c in "obey me"),
-    "variation selector smuggling": "a\ufe0f" + chr(0xE0141),
-    "hangul filler": "\u3164\u115f\uffa0",
-    "zalgo": "n" + "\u0321\u0322\u0323\u0324" * 40,
-    "lone surrogate": "a\ud800b",
-    "null": "a\x00b",
-}
-MARKDOWN_ATTACKS = {
-    "link": "[click](https://evil.example)",
-    "reference": "[a]: https://evil.example\n\n[a]",
-    "image": "![x](https://evil.example/beacon.png)",
-    "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "entity": "&lt;b&gt; &#x3c;b&#x3e;",
-    "autolink": "<https://evil.example> <a@evil.example>",
-    "bare address": "see https://evil.example/x and http://1.2.3.4",
-    "bare www": "see WWW.evil.example",
-    "mail": "mail a@evil.example",
-    "mention": "@here @channel <!channel> <@U123>",
-    "table": "a | b\n--|--\n1 | 2",
-    "heading": "# Contained by Firebreak",
-    "setext": "Contained\n=====",
-    "list": "1. one\n- two\n* three",
-    "code": "`a` ```\nb\n```\n    indented",
-    "emphasis": "**bold** _it_ ~~no~~",
-    "escape of the escape": "\\[a\\](https://evil.example) \\",
-    "template of the viewer": "{namespace} {workflowId} {{runId}}",
-    "math and footnote": "$x$ [^1]",
-    "break": "a  \nb\\\nc",
-}
 
 
 def rendered(source: str) -> str:

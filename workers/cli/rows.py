@@ -7,8 +7,9 @@ from rich.text import Text
 
 from signals.decisions import Decision
 from signals.incidents import Summary
+from signals.words import TIERS
 from workers.cli.screen import harmless
-from workers.cli.words import COLOURS, TIERS, span
+from workers.cli.words import COLOURS, span
 
 INCIDENTS = ("id", "state", "tier", "severity", "conf", "mode", "age", "waits", "title")
 SPARE = ("mode", "conf", "severity", "age")

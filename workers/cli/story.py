@@ -11,8 +11,9 @@ from signals.incidents import ActionSummary, Incident, IncidentState, Moment, Su
 from signals.plans import Plan
 from signals.receipts import ActionState, Receipt, Result
 from signals.threats import ThreatEvent
+from signals.words import ACTIONS, EXPIRIES, QUESTIONS, STATES, TIERS
 from workers.cli.screen import Line, Section
-from workers.cli.words import ACTIONS, COLOURS, EXPIRIES, STATES, TIERS, clock, count, relative
+from workers.cli.words import COLOURS, clock, count, relative
 
 EVIDENCE_LINES = 5
 """How many observations of one suspicion are shown; `-o json` holds all."""
@@ -84,7 +85,7 @@ def _asked(incident: str, asked: WaitingFor, now: datetime, program: str) -> Ite
     roles = " or ".join(asked.roles) or "anybody"
     yield Line(
         f"You are asked: {asked.kind}. As {roles}, until {clock(asked.deadline, now)}"
-        f" ({relative(asked.deadline, now)}). Silence means no.",
+        f" ({relative(asked.deadline, now)}). {QUESTIONS.get(asked.kind, '')}".rstrip(),
         "bold yellow",
     )
     person = " --person lead" if asked.roles == ("lead",) else ""
@@ -179,10 +180,11 @@ def _receipt(receipt: Receipt, now: datetime) -> Iterator[Line]:
 
 
 def _open(incident: Incident) -> Iterator[Line]:
+    standing = (receipt for receipt in incident.receipts if receipt.state.stands)
+    for residual in dict.fromkeys(line for receipt in standing for line in receipt.plan.residual):
+        yield Line(residual, "yellow")
     for receipt in incident.receipts:
-        if receipt.state.stands:
-            yield from (Line(residual, "yellow") for residual in receipt.plan.residual)
-        elif receipt.state in {ActionState.REFUSED, ActionState.FAILED}:
+        if receipt.state in {ActionState.REFUSED, ActionState.FAILED}:
             yield Line(f"{receipt.plan.summary} was not done: {receipt.reason or receipt.state}", "yellow")
 
 

@@ -31,7 +31,8 @@ EVIL = "\x1b[2Jevil \u202etxt [red]not markup[/red]"
 
 def waiting(roles: tuple[str, ...] = ("oncall", "lead")) -> WaitingFor:
     return WaitingFor(
-        kind="approval", plan_hash="f" * 64, deadline=NOW + timedelta(minutes=11), roles=roles, target_uids=("u-1",)
+        kind="approve the plan", plan_hash="f" * 64, deadline=NOW + timedelta(minutes=11), roles=roles,
+        target_uids=("u-1",),
     )  # fmt: skip
 
 

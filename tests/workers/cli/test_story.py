@@ -5,14 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from signals import words
 from signals.decisions import OnExpiry, Tier
 from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState
 from signals.threats import Severity
 from tests.workers.cli import sample
-from workers.cli import rows, story, words
+from workers.cli import rows, story
 from workers.cli.screen import Screen
-from workers.cli.words import relative, span
+from workers.cli.words import COLOURS, relative, span
 
 
 def told(incident: Incident) -> str:
@@ -129,5 +130,5 @@ def test_every_value_of_the_closed_lists_has_words() -> None:
     assert set(words.STATES) == set(IncidentState)
     assert set(words.ACTIONS) == set(ActionState)
     assert set(words.EXPIRIES) == set(OnExpiry)
-    assert set(words.COLOURS) == {severity.value for severity in Severity}
+    assert set(COLOURS) == {severity.value for severity in Severity}
     assert set(words.TIERS) == {tier.value for tier in Tier}

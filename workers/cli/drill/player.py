@@ -11,6 +11,7 @@ from signals.approvals import Verb
 from signals.errors import FirebreakError
 from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState, Receipt
+from signals.words import ACTIONS, EXPIRIES, STATES, TIERS
 from workers.cli import person
 from workers.cli.drill import alerts, app, picture
 from workers.cli.drill.asking import Ask
@@ -18,7 +19,7 @@ from workers.cli.drill.board import Board
 from workers.cli.drill.scenario import Scenario
 from workers.cli.ledger import Ledger
 from workers.cli.target import Target
-from workers.cli.words import ACTIONS, EXPIRIES, STATES, TIERS, span
+from workers.cli.words import span
 from workers.stack.state import Status
 
 SETTLE_SECONDS = 60.0
@@ -42,6 +43,9 @@ class Player:
     ask: Ask
     program: str = "firebreak"
     seen: set[str] = field(default_factory=set)
+    """Incidents that are not this scenario's."""
+    attacked: set[str] = field(default_factory=set)
+    """UIDs of pods that a scenario was played on, and that may still be contained."""
 
     async def prepare(self) -> None:
         """Put up the sample application and enrol its namespace.
@@ -65,7 +69,8 @@ class Player:
         """
         board = self.board
         board.title(scenario.title)
-        pod = await app.victim(self.cluster, scenario.app)
+        pod = await app.victim(self.cluster, scenario.app, self.attacked)
+        self.attacked.add(pod["metadata"]["uid"])
         before = await picture.take(self.cluster, app.NAMESPACE)
         for peer in (*scenario.closed, *scenario.kept):
             board.claim(
@@ -164,10 +169,13 @@ class Player:
     async def _neighbours(self, scenario: Scenario, pod: Manifest) -> None:
         for peer in scenario.closed:
             others = await app.others(self.cluster, scenario.app, pod)
-            reach = [await picture.reaches(self.cluster, other, peer) for other in others]
-            self.board.claim(
-                f"the other {scenario.app} pods still reach {peer.address}", bool(reach) and all(reach)
-            )
+            reach = [
+                await picture.reaches(self.cluster, other, peer)
+                for other in others
+                if other["metadata"]["uid"] not in self.attacked
+            ]
+            if reach:
+                self.board.claim(f"the other {scenario.app} pods still reach {peer.address}", all(reach))
 
     async def _decision(self, scenario: Scenario, incident: Incident) -> Incident:
         """Let a person (or the script) decide, through the same command that they would type."""
