@@ -1,10 +1,18 @@
 """JSON Patch (RFC 6902) as far as Firebreak writes it: add, remove, replace and test."""
 
-import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from signals.errors import Conflict
+
+T = TypeVar("T")
+
+
+def copied(value: T) -> T:
+    """Return a copy of a JSON value; several times faster than `copy.deepcopy`."""
+    if isinstance(value, dict):
+        return cast(T, {key: copied(item) for key, item in value.items()})
+    return cast(T, [copied(item) for item in value]) if isinstance(value, list) else value
 
 
 def apply(document: Any, operations: Sequence[dict[str, Any]]) -> Any:
@@ -13,7 +21,7 @@ def apply(document: Any, operations: Sequence[dict[str, Any]]) -> Any:
     Raises:
         Conflict: a `test` failed, or a path is not there.
     """
-    result = copy.deepcopy(document)
+    result = copied(document)
     for operation in operations:
         tokens = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
         try:
@@ -30,11 +38,11 @@ def _one(parent: Any, token: str, operation: dict[str, Any]) -> None:
     key = _position(parent, token)
     match operation["op"]:
         case "add" if isinstance(parent, list):
-            parent.insert(key, copy.deepcopy(operation["value"]))
+            parent.insert(key, copied(operation["value"]))
         case "add":
-            parent[key] = copy.deepcopy(operation["value"])
+            parent[key] = copied(operation["value"])
         case "replace":
-            parent[key] = copy.deepcopy(operation["value"])
+            parent[key] = copied(operation["value"])
         case "remove":
             del parent[key]
         case "test":

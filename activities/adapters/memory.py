@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.adapters import json_patch
+from activities.adapters.json_patch import copied
 from activities.adapters.selectors import parse
 from activities.ports import NAMESPACES, Change, Manifest, Resource
 from signals.entities import ClusterRef
@@ -76,7 +77,7 @@ class Store:
         kind = "MODIFIED" if key in self.objects else "ADDED"
         self.objects[key] = manifest
         self._tell(kind, key, manifest)
-        return copy.deepcopy(manifest)
+        return copied(manifest)
 
     def drop(self, key: Key) -> None:
         """Remove an object, with all inside if it is a namespace, and tell the watchers."""
@@ -91,7 +92,7 @@ class Store:
     def _tell(self, kind: str, key: Key, manifest: Manifest) -> None:
         for resource, namespace, queue in self.watchers:
             if (resource.group, resource.plural) == key[:2] and namespace in (None, key[2]):
-                queue.put_nowait(Change(kind, copy.deepcopy(manifest)))
+                queue.put_nowait(Change(kind, copied(manifest)))
 
 
 class MemoryCluster:
@@ -134,7 +135,7 @@ class MemoryCluster:
     async def get(self, ref: ObjectRef) -> Manifest:
         """Return one object."""
         self._note("get", ref.group, ref.resource)
-        return copy.deepcopy(self._object(ref))
+        return copied(self._object(ref))
 
     async def list(
         self, resource: Resource, namespace: str | None = None, labels: str = ""
@@ -148,7 +149,7 @@ class MemoryCluster:
             if key[:2] == (resource.group, resource.plural) and namespace in (None, key[2])
         ]
         return [
-            copy.deepcopy(manifest)
+            copied(manifest)
             for _, manifest in sorted(found, key=lambda pair: pair[0])
             if selects(manifest["metadata"].get("labels") or {})
         ]
@@ -173,7 +174,7 @@ class MemoryCluster:
         if any(after["metadata"].get(name) != before["metadata"].get(name) for name in KEPT):
             raise Conflict(f"{ref}: the server's own metadata cannot be patched")
         if after == before or dry_run:
-            return copy.deepcopy(after)
+            return copied(after)
         if after.get("spec") != before.get("spec"):
             after["metadata"]["generation"] = before["metadata"].get("generation", 1) + 1
         return self._store.put(_key(ref), after)

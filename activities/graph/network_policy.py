@@ -8,6 +8,7 @@ this, as they are outside of every enforcer.
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 Direction = Literal["Ingress", "Egress"]
@@ -102,11 +103,19 @@ def selecting(policies: Iterable[Object], pod: End, direction: Direction) -> lis
 
 def in_block(block: Object, address: str) -> bool:
     """Return whether an ipBlock holds an address."""
-    ip = ipaddress.ip_address(address)
-    inside = ip in ipaddress.ip_network(block["cidr"], strict=False)
-    return inside and not any(
-        ip in ipaddress.ip_network(hole, strict=False) for hole in block.get("except") or []
-    )
+    ip = _address(address)
+    inside = ip in _network(block["cidr"])
+    return inside and not any(ip in _network(hole) for hole in block.get("except") or [])
+
+
+@lru_cache(maxsize=65536)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(text)
+
+
+@lru_cache(maxsize=65536)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text, strict=False)
 
 
 def meets_peer(world: World, namespace: str, peer: Object, end: End) -> bool:

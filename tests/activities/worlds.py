@@ -1,12 +1,13 @@
 """Random small clusters: pods, policies of every shape, addresses outside; and which connections are open."""
 
 import copy
+import itertools
 import random
 from collections.abc import Sequence
 from typing import Any
 
 from activities.adapters.memory import MemoryCluster
-from activities.graph.network_policy import End, World, allowed
+from activities.graph.network_policy import DIRECTIONS, End, World, allowed, selecting
 from activities.ports import NAMESPACES, NETWORK_POLICIES, PODS, Manifest
 
 NAMESPACE_LABELS = {"n1": {"env": "p"}, "n2": {"env": "q"}}
@@ -133,13 +134,16 @@ async def connections(cluster: MemoryCluster) -> dict[Connection, bool]:
     namespaces = {n["metadata"]["name"]: n["metadata"]["labels"] for n in await cluster.list(NAMESPACES)}
     world = World(await cluster.list(NETWORK_POLICIES), namespaces)
     everybody = await ends(cluster)
-    return {
-        (source, destination, protocol, number): allowed(world, a, b, (protocol, number))
-        for source, a in everybody.items()
-        for destination, b in everybody.items()
-        if source != destination and (a.namespace or b.namespace)
-        for protocol, number in PROBES
+    of = {
+        name: [p for d in DIRECTIONS for p in selecting(world.policies, end, d)] if end.namespace else []
+        for name, end in everybody.items()
     }
+    found: dict[Connection, bool] = {}
+    for (source, a), (destination, b) in itertools.permutations(everybody.items(), 2):
+        between = World([*of[source], *of[destination]], namespaces)
+        if a.namespace or b.namespace:
+            found |= {(source, destination, *probe): allowed(between, a, b, probe) for probe in PROBES}
+    return found
 
 
 async def snapshot(cluster: Any, namespaces: Sequence[str] = ("n1", "n2")) -> list[Manifest]:
