@@ -195,6 +195,7 @@ def _controller_manager(layout: Layout, ports: Ports, binary: Path, environment:
 
 
 def _kwok(layout: Layout, ports: Ports, binary: Path, environment: Mapping[str, str]) -> Server:
+    no_leases = "--node-lease-duration-seconds=0"  # a restarted kwok would wait for those of the killed one
     command = (
         str(binary),
         f"--kubeconfig={layout.kubeconfig('kwok')}",
@@ -203,7 +204,7 @@ def _kwok(layout: Layout, ports: Ports, binary: Path, environment: Mapping[str, 
         f"--cidr={POD_RANGE}",
         f"--node-ip={HOST}",
         f"--server-address={ports.address('kwok')}",
-        "--node-lease-duration-seconds=40",
+        no_leases,
     )
     return Server(
         name="kwok",

@@ -102,13 +102,19 @@ async def test_the_status_document_has_exactly_the_promised_fields(stack: Stack)
 @pytest.mark.parametrize("name", [*SERVERS, ORCHESTRATOR])
 async def test_a_process_that_is_killed_comes_back_where_it_was(stack: Stack, name: str) -> None:
     before, endpoints = stack.status.process(name), stack.status.endpoints
+    await killed(stack, name)
+    after = state.read(stack.layout.root)
+    assert after.endpoints == endpoints
+    assert after.process(name).pid not in (None, before.pid)
+
+
+async def killed(stack: Stack, name: str) -> None:
+    """Kill a process and wait until all is ready again."""
+    before = stack.status.process(name)
     assert before.pid is not None
     os.kill(before.pid, signal.SIGKILL)
     await until(lambda: stack.status.process(name).restarts == before.restarts + 1, f"{name} counted")
     await until(lambda: stack.status.ready, "all ready again")
-    after = state.read(stack.layout.root)
-    assert after.endpoints == endpoints
-    assert after.process(name).pid not in (None, before.pid)
 
 
 async def test_temporal_keeps_incidents_for_30_days_and_knows_our_search_attributes(stack: Stack) -> None:
@@ -140,7 +146,10 @@ async def test_people_are_known_by_name_and_group(stack: Stack, person: str) -> 
     assert "system:masters" not in groups
 
 
-async def test_pods_run_on_the_nodes_and_have_ids_that_investigations_read(stack: Stack) -> None:
+async def test_pods_run_also_on_a_kwok_that_was_killed_and_have_the_ids_that_investigations_read(
+    stack: Stack,
+) -> None:
+    await killed(stack, "kwok")
     pod: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
