@@ -1,11 +1,10 @@
-"""The list of incidents and the explanation of a judgement, as rows."""
+"""The list of incidents, as rows."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from rich.text import Text
 
-from signals.decisions import Decision
 from signals.incidents import Summary
 from signals.words import TIERS
 from workers.cli.screen import harmless
@@ -14,7 +13,6 @@ from workers.cli.words import COLOURS, span
 INCIDENTS = ("id", "state", "tier", "severity", "conf", "mode", "age", "waits", "title")
 SPARE = ("mode", "conf", "severity", "age")
 """What a narrow terminal does without, in this order."""
-TERMS = ("term", "value", "effect", "reason")
 
 
 def incidents(summaries: Iterable[Summary], now: datetime) -> list[list[str | Text]]:
@@ -34,18 +32,14 @@ def _incident(summary: Summary, now: datetime) -> list[str | Text]:
         summary.mode,
         span((now - summary.opened_at).total_seconds()),
         harmless(left, "bold yellow"),
-        summary.title,
+        _short(summary),
     ]
 
 
-def terms(decision: Decision) -> list[list[str | Text]]:
-    """Return one row a step of the judgement, under the headings `TERMS`."""
-    return [[term.name, term.value, term.effect, term.reason] for term in decision.terms]
-
-
-def verdict(decision: Decision) -> str:
-    """Return what the steps come to, in one sentence."""
-    confidence = "unknown" if decision.confidence is None else f"{decision.confidence:.3f}"
-    actions = ", ".join(action.type for action in decision.actions) or "no action"
-    how = "by itself" if decision.execute else f"not by itself: {decision.why_not or 'nothing to do'}"
-    return f"Confidence {confidence} is tier {decision.tier:d} ({TIERS[decision.tier]}): {actions}, {how}."
+def _short(summary: Summary) -> str:
+    """Return the title without whom it is about: the id says that already."""
+    title = summary.title
+    for entity in summary.entities:
+        kind, _, name = entity.partition("/")
+        title = title.replace(f" in {kind} {name}", "")
+    return title

@@ -86,7 +86,8 @@ class Screen:
     ) -> Table:
         """Return rows under headings as rich shows them.
 
-        In a narrow terminal `spare` columns are left out, first named first; then the last column gives way.
+        In a narrow terminal columns without a cell and `spare` ones are left out, first named first; then the
+        last column gives way.
         """
         cells = [
             [cell if isinstance(cell, Text) else harmless(cell, limit=200) for cell in row] for row in rows
@@ -95,7 +96,8 @@ class Screen:
             max([len(column), *(row[place].cell_len for row in cells)])
             for place, column in enumerate(columns)
         ]
-        shown = _fitting(columns, widths, spare, self.console.width)
+        empty = [column for place, column in enumerate(columns) if not any(row[place].plain for row in cells)]
+        shown = _fitting(columns, widths, [*empty, *spare], self.console.width)
         left = self.console.width - sum(widths[place] + GAP for place in shown[:-1])
         table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
         for place in shown:

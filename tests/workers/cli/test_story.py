@@ -11,7 +11,7 @@ from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState
 from signals.threats import Severity
 from tests.workers.cli import sample
-from workers.cli import rows, story
+from workers.cli import explaining, rows, story
 from workers.cli.screen import Screen
 from workers.cli.words import COLOURS, relative, span
 
@@ -105,12 +105,19 @@ def test_in_a_narrow_terminal_the_id_stays_whole() -> None:
 
 
 def test_the_judgement_is_explained_term_by_term() -> None:
-    out = io.StringIO()
-    Screen(out).table(rows.TERMS, rows.terms(sample.decision()))
-    assert "a shell that speaks to the network" in out.getvalue()
-    assert rows.verdict(sample.decision()) == (
+    lines = [line.text for line in explaining.terms(sample.decision())]
+    assert lines == ["0.87  detector: = 0.87", "a shell that speaks to the network"]
+    assert explaining.verdict(sample.decision()) == (
         "Confidence 0.870 is tier 3 (isolate): isolate_pod, by itself."
     )
+
+
+def test_the_judgement_that_decided_is_explained_not_the_one_that_only_confirmed() -> None:
+    decided = sample.decision()
+    confirmed = decided.model_copy(update={"revision": 2, "actions": ()})
+    assert explaining.decisive((decided, confirmed)) == (decided,)
+    assert explaining.decisive((confirmed,)) == (confirmed,)
+    assert explaining.verdict(confirmed) == "Confidence 0.870 is tier 3 (isolate): nothing is asked for."
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,16 @@ from workers.cli.verb import Verb
 def arguments(parser: ArgumentParser) -> None:
     """Add which incident, and which of its judgements."""
     parser.add_argument("incident", metavar="ID", help="the incident, as `firebreak incidents` shows it")
-    parser.add_argument("--all", action="store_true", help="every judgement, not only the last")
+    parser.add_argument("--all", action="store_true", help="every judgement, not only the one that decided")
     temporal_arguments(parser)
 
 
 def run(options: Namespace) -> int:
-    """Explain the last judgement, or all of them."""
+    """Explain the judgement that decided what was done, or all of them."""
     import asyncio
 
     from signals.errors import Unavailable
-    from workers.cli import rows
+    from workers.cli import explaining
     from workers.cli.ledger import Found, Ledger
     from workers.cli.output import emit
     from workers.cli.screen import Screen
@@ -32,7 +32,8 @@ def run(options: Namespace) -> int:
     found = asyncio.run(read())
     if not found.whole:
         raise Unavailable("No worker can tell now how it was judged: the explanation is in the workflow.")
-    decisions = found.incident.decisions if options.all else found.incident.decisions[-1:]
+    known = found.incident.decisions
+    decisions = known if options.all else explaining.decisive(known)
 
     def table() -> None:
         screen = Screen()
@@ -40,9 +41,14 @@ def run(options: Namespace) -> int:
             screen.say("Not judged yet. Ask again in a moment.")
         for decision in decisions:
             screen.say(f"Judgement {decision.revision}: {decision.title}", "bold")
-            screen.table(rows.TERMS, rows.terms(decision))
-            screen.say(rows.verdict(decision))
+            for line in explaining.terms(decision):
+                screen.say(line.text, line.style, line.indent)
+            screen.say(explaining.verdict(decision))
             screen.say(f"policy {decision.policy_digest}", "dim")
+        if decisions and decisions[-1] is not known[-1]:
+            screen.say(
+                f"It was judged again, last as number {known[-1].revision}, and nothing more was asked for."
+            )
 
     emit(options, [decision.model_dump(mode="json") for decision in decisions], table)
     return 0
