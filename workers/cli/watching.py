@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 from signals.incidents import Incident, Summary
 from workers.cli import rows, story
@@ -77,9 +78,16 @@ def _list(screen: Screen, summaries: tuple[Summary, ...], now: datetime) -> Rend
 
 
 def _one(screen: Screen, incident: Incident, now: datetime, program: str) -> RenderableType:
-    head = [harmless(line.text, line.style) for line in story.headline(incident.summary, now)]
+    head = [_one_row(line.text, line.style) for line in story.headline(incident.summary, now)]
     waits = [screen.line(line) for line in story.waits(incident.summary, now, program)]
     room = max(1, screen.console.height - len(head) - len(waits) - 6)
-    moments = [harmless(line) for line in _moments(incident)[-room:]]
+    moments = [_one_row(line) for line in _moments(incident)[-room:]]
     foot = harmless(f"{now:%H:%M:%S} UTC · Ctrl-C ends", "dim")
     return Group(*head, harmless(""), *moments, harmless(""), *waits, foot)
+
+
+def _one_row(text: str, style: str = "") -> Text:
+    """Return a line that takes one row, so that what is counted fits the screen."""
+    line = harmless(text, style)
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.resources import files
 
 import yaml
@@ -56,8 +56,8 @@ async def put_up(cluster: Cluster, *, memory: bool) -> None:
     await _running(cluster, gone={pod["metadata"]["uid"] for pod in old})
 
 
-async def victim(cluster: Cluster, app: str) -> Manifest:
-    """Return one running pod of a part of the application.
+async def victim(cluster: Cluster, app: str, known: Collection[str] = ()) -> Manifest:
+    """Return one running pod of a part of the application; one whose UID is not `known`, if there is any.
 
     Raises:
         StackError: none runs.
@@ -65,7 +65,7 @@ async def victim(cluster: Cluster, app: str) -> Manifest:
     running = await _part(cluster, app)
     if not running:
         raise StackError(f"no pod of {app} runs in namespace {NAMESPACE}")
-    return running[0]
+    return min(running, key=lambda pod: pod["metadata"]["uid"] in known)
 
 
 async def others(cluster: Cluster, app: str, pod: Manifest) -> list[Manifest]:

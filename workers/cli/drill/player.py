@@ -77,9 +77,13 @@ class Player:
                 f"before, the pod reaches {peer.address}:{peer.port}",
                 await picture.reaches(self.cluster, pod, peer),
             )
+        neighbours = await self._free(scenario, pod) if scenario.closed else []
         await self._attack(scenario, pod)
         incident = await self._response(scenario, pod)
         await self._looked_at(scenario, pod, incident, before)
+        if neighbours:
+            free = await self._free(scenario, pod)
+            board.claim(f"the other {scenario.app} pods still reach it", len(free) == len(neighbours))
         incident = await self._decision(scenario, incident)
         if incident.summary.state is IncidentState.CLOSED:
             await self._restored(incident, before)
@@ -155,7 +159,6 @@ class Player:
                 f"it still reaches {peer.address}:{peer.port}",
                 await picture.reaches(self.cluster, pod, peer),
             )
-        await self._neighbours(scenario, pod)
         changed = picture.differences(before, await picture.take(self.cluster, app.NAMESPACE))
         board.claim(
             "only what the plan names was touched" if scenario.actions else "nothing was touched",
@@ -166,16 +169,14 @@ class Player:
             kept = json.dumps(incident.model_dump(mode="json"))
             board.claim("the password of the command line is nowhere", scenario.planted not in kept)
 
-    async def _neighbours(self, scenario: Scenario, pod: Manifest) -> None:
-        for peer in scenario.closed:
-            others = await app.others(self.cluster, scenario.app, pod)
-            reach = [
-                await picture.reaches(self.cluster, other, peer)
-                for other in others
-                if other["metadata"]["uid"] not in self.attacked
-            ]
-            if reach:
-                self.board.claim(f"the other {scenario.app} pods still reach {peer.address}", all(reach))
+    async def _free(self, scenario: Scenario, pod: Manifest) -> list[Manifest]:
+        """Return the neighbours that reach now what the pod must not reach any more then."""
+        others = await app.others(self.cluster, scenario.app, pod)
+        return [
+            other
+            for other in others
+            if all([await picture.reaches(self.cluster, other, peer) for peer in scenario.closed])
+        ]
 
     async def _decision(self, scenario: Scenario, incident: Incident) -> Incident:
         """Let a person (or the script) decide, through the same command that they would type."""
