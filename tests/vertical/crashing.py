@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from activities.adapters.kubernetes import KubernetesCluster
 from activities.ports import Manifest
@@ -19,6 +19,7 @@ from signals.plans import ObjectRef
 from workers import __main__ as product
 from workers.settings import Settings
 
+T = TypeVar("T")
 KILL, HOLD = "kill", "hold"
 PAUSE, PAUSES = 0.02, 1500
 
@@ -51,7 +52,7 @@ class MortalCluster(KubernetesCluster):
         delete = super().delete
         await self._meet(ref, dry_run, lambda: delete(ref, dry_run=dry_run))
 
-    async def _meet(self, ref: ObjectRef, dry_run: bool, write: Callable[[], Awaitable[Any]]) -> Any:
+    async def _meet(self, ref: ObjectRef, dry_run: bool, write: Callable[[], Awaitable[T]]) -> T:
         fate = self._read()
         if dry_run or fate is None or ref.namespace != fate["namespace"]:
             return await write()

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,13 +98,14 @@ class Stage:
         spec = {"incident": incident, **what} if incident else what
         return (await person.speak(self.target, verb, spec, who)).answer
 
-    async def firebreak(self, *arguments: str) -> tuple[int, str, str]:
+    async def firebreak(self, *arguments: str, state: Path | None = None) -> tuple[int, str, str]:
         """Run a command line; return its exit code and what it said on both streams."""
+        folder = str(state or self.status.state_dir)
         out, err = io.StringIO(), io.StringIO()
 
         def run() -> int:
             with redirect_stdout(out), redirect_stderr(err):
-                return cli.main(["--state", self.status.state_dir, *arguments])
+                return cli.main(["--state", folder, *arguments])
 
         code = await asyncio.to_thread(run)
         return code, out.getvalue(), err.getvalue()
@@ -158,6 +159,15 @@ class Stage:
         fate.with_suffix(".new").write_text(text)
         fate.with_suffix(".new").rename(fate)
         return fate
+
+    def held(self, agent: str) -> Callable[[], Awaitable[bool]]:
+        """Return whether an agent is held at its fate, as `until` asks."""
+        mark = self.fates / f"{agent}.held"
+
+        async def is_held() -> bool:
+            return await asyncio.to_thread(mark.exists)
+
+        return is_held
 
     def kill(self, process: str) -> int:
         """`kill -9` one process of the stack; return how often it had been restarted."""
