@@ -124,7 +124,7 @@ def actions() -> str:
             int(action.tier),
             action.inverse.value,
             action.on_expiry.value,
-            permissions(action.permissions),
+            permissions((*action.permissions, *action.surroundings)),
         )
         for action in load(activities.actions, Action).values()
     )
