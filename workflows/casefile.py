@@ -8,34 +8,20 @@ with workflow.unsafe.imports_passed_through():
     from signals.decisions import Decision, PlannedAction
     from signals.entities import Entity
     from signals.incidents import (
-        ActionSummary,
-        Incident,
-        IncidentState,
         Investigation,
         Moment,
-        Summary,
         WaitingFor,
     )
     from signals.plans import Plan
     from signals.receipts import ActionState, Receipt
     from signals.requests import Batch, Carried, FalseAlarm, IncidentInput, Outcome
-    from signals.threats import Mode, Severity, ThreatEvent
+    from signals.threats import Mode, ThreatEvent
 
 MOST_EVENTS = 200
 """Events kept whole once they are judged; of older ones only the id is remembered."""
 MOST_MOMENTS = 200
 MOST_DECISIONS = 10
 MOST_SEEN = 5_000
-
-_TROUBLED = frozenset(
-    {
-        ActionState.FAILED,
-        ActionState.REFUSED,
-        ActionState.INEFFECTIVE,
-        ActionState.DRIFTED,
-        ActionState.STAGED,
-    }
-)
 
 
 class CaseFile:
@@ -192,61 +178,3 @@ class CaseFile:
     def subjects(self) -> tuple[Entity, ...]:
         """Whom this is about."""
         return tuple({event.subject.key: event.subject for event in self.events.values()}.values())
-
-    def state(self, waiting: WaitingFor | None) -> IncidentState:
-        """Return where this stands."""
-        states = {receipt.state for receipt in self.receipts.values()}
-        if self.closed_because:
-            return IncidentState.CLOSED
-        if waiting is not None:
-            return IncidentState.AWAITING_APPROVAL
-        if self.standing:
-            return IncidentState.PARTIALLY_CONTAINED if states & _TROUBLED else IncidentState.CONTAINED
-        if ActionState.REVERTED in states:
-            return IncidentState.UNDONE
-        if ActionState.SHADOW in states:
-            return IncidentState.SHADOWED
-        return IncidentState.OBSERVED if self.decisions else IncidentState.INVESTIGATING
-
-    def summary(self, waiting: WaitingFor | None) -> Summary:
-        """Return one line of the list of incidents."""
-        last = self.decisions[-1] if self.decisions else None
-        first = next(iter(self.events.values()), None)
-        entities = sorted({str(subject) for subject in self.subjects})
-        return Summary(
-            id=self.given.incident,
-            title=last.title if last else (first.title if first else "An incident"),
-            state=self.state(waiting),
-            tier=max((int(decision.tier) for decision in self.decisions), default=1),
-            severity=last.severity if last else Severity.INFO,
-            confidence=last.confidence if last else None,
-            mode=last.mode if last else Mode.SHADOW,
-            opened_at=self.opened_at,
-            entities=tuple(entities[:50]),
-            techniques=last.techniques if last else (),
-            actions=tuple(
-                ActionSummary(
-                    id=receipt.action.id,
-                    type=receipt.action.type,
-                    target=str(receipt.action.target),
-                    state=receipt.state,
-                    expires_at=receipt.expires_at,
-                )
-                for receipt in sorted(self.receipts.values(), key=lambda r: r.action.index)[:50]
-            ),
-            waiting_for=waiting,
-        )
-
-    def incident(self, waiting: WaitingFor | None) -> Incident:
-        """Return the whole story."""
-        return Incident(
-            summary=self.summary(waiting),
-            cluster=self.given.cluster,
-            events=tuple(self.events.values()),
-            decisions=tuple(self.decisions),
-            plan=self.plan,
-            receipts=tuple(sorted(self.receipts.values(), key=lambda r: r.action.index)),
-            investigation=self.investigation,
-            timeline=tuple(self.timeline),
-            links=tuple(self.links),
-        )

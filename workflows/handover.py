@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from signals.requests import IncidentInput, RemediationInput, StackRequest
     from signals.subjects import REMEDIATION_WORKFLOW, remediation_id
 
+from workflows import picture
 from workflows.casefile import CaseFile
 from workflows.options import TASK_TIMEOUT
 
@@ -55,7 +56,7 @@ class StackOwner:
         return True
 
     async def _start(self, file: CaseFile, stack: StackRequest) -> None:
-        summary = file.summary(None)
+        summary = picture.summary(file, None)
         try:
             await workflow.start_child_workflow(
                 REMEDIATION_WORKFLOW,

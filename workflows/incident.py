@@ -6,24 +6,20 @@ only rises by itself; what is put back is put back by people, by expiry, or by a
 """
 
 import asyncio
-from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from activities.investigate import Investigating
     from activities.judge import Judging
-    from activities.notify import Notifying
     from activities.remediate import Remediating
     from signals.approvals import Answer, Approval
-    from signals.decisions import Decision, Tier
+    from signals.decisions import Decision
     from signals.incidents import Incident, Summary, WaitingFor
-    from signals.pages import Page, PageKind
+    from signals.pages import PageKind
     from signals.receipts import ActionState
     from signals.requests import (
         ApplyRequest,
@@ -31,22 +27,22 @@ with workflow.unsafe.imports_passed_through():
         Closed,
         Disposition,
         IncidentInput,
-        InvestigationRequest,
         JudgeRequest,
         Outcome,
         Report,
     )
 
-from workflows import story, visibility
+from workflows import picture, story
 from workflows.approval import ApprovalGate
 from workflows.casefile import CaseFile
+from workflows.following import Following
 from workflows.handover import StackOwner
 from workflows.obeying import Obeying
-from workflows.options import ASK, CHANGE, JUDGE, TELL
+from workflows.options import CHANGE, JUDGE
 
 
 @workflow.defn
-class IncidentWorkflow(Obeying):
+class IncidentWorkflow(Following, Obeying):
     """One incident, from its first event to its close."""
 
     @workflow.init
@@ -60,7 +56,7 @@ class IncidentWorkflow(Obeying):
         self._stack = StackOwner(given)
         self._writing = asyncio.Lock()
         self._rejudge = False
-        self._told: Summary | None = None
+        self._shown: Summary | None = None
         self._asked_below: WaitingFor | None = None
         self._answers: dict[str, Answer] = {}
         self._closing = ""
@@ -207,38 +203,6 @@ class IncidentWorkflow(Obeying):
                 story.note(self._incident(), PageKind.OUTCOME, "nobody answered in time", workflow.now())
             )
 
-    async def _follow_up(self, decision: Decision, *, tell: bool, first: bool) -> None:
-        """Do what comes after the write: hand over the stack, show it, page, investigate."""
-        if first and decision.followup_seconds:
-            await workflow.sleep(decision.followup_seconds, summary="spread what follows in a burst")
-        await self._stack.hand_over(self._file)
-        self._publish()
-        if tell:
-            await self._tell(story.page(self._incident(), decision, workflow.now()))
-        if not self._file.investigated and decision.tier > Tier.OBSERVE:
-            self._file.investigated = True
-            await self._investigate()
-
-    async def _investigate(self) -> None:
-        """Ask the probes; what they find is judged again."""
-        request = InvestigationRequest(
-            incident=self._file.given.incident, cluster=self._file.given.cluster, subjects=self._file.subjects
-        )
-        try:
-            found = await workflow.execute_activity_method(
-                Investigating.collect_evidence, request, summary="ask what is known about the subjects", **ASK
-            )
-        except ActivityError as error:
-            self._file.note(workflow.now(), "the investigation could not be had", str(error.cause or error))
-            return
-        self._file.investigation = found
-        self._file.note(
-            workflow.now(),
-            f"investigated: {len(found.nodes)} things, {len(found.edges)} relations",
-            "; ".join(found.findings[:5]),
-        )
-        self._rejudge = True
-
     @workflow.signal(description="New or repeated ThreatEvents")
     def events(self, said: dict[str, Any]) -> None:
         """Take in a batch. What does not decode is said, not dropped in silence."""
@@ -272,7 +236,7 @@ class IncidentWorkflow(Obeying):
         return self._gate.waiting or self._asked_below
 
     def _incident(self) -> Incident:
-        return self._file.incident(self._waiting)
+        return picture.incident(self._file, self._waiting)
 
     async def _stand_down(self) -> None:
         """A cancel: finish what is being written, then put everything back."""
@@ -284,22 +248,3 @@ class IncidentWorkflow(Obeying):
             await workflow.wait_condition(lambda: not self._file.standing)
         self._file.note(workflow.now(), "cancelled", "everything was put back")
         self._publish()
-
-    def _beside(self, what: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the main loop."""
-        task = asyncio.create_task(what)
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
-
-    async def _tell(self, page: Page) -> None:
-        await workflow.execute_activity_method(
-            Notifying.tell_people, page, summary=f"tell people: {page.kind}", **TELL
-        )
-
-    def _publish(self) -> None:
-        """Show what changed."""
-        incident = self._incident()
-        visibility.tell(incident)
-        if incident.summary != self._told:
-            self._told = incident.summary
-            visibility.show(incident)

@@ -10,6 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from signals.errors import FirebreakError
 from workers.stack.modules import MODULES
 
 CONNECT_SECONDS = 5.0
@@ -19,7 +20,7 @@ KUBERNETES_HOST = "dl.k8s.io"
 GITHUB_HOST = "github.com"
 
 
-class Unreachable(Exception):
+class Unreachable(FirebreakError):
     """A release was not fetched; the text says why. The next way is tried, so it is no error of ours."""
 
 

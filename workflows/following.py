@@ -1,0 +1,85 @@
+"""What follows a first write: the stack's owner, what people see, the page, and the investigation."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.investigate import Investigating
+    from activities.notify import Notifying
+    from signals.decisions import Decision, Tier
+    from signals.incidents import Incident, Summary
+    from signals.pages import Page
+    from signals.requests import InvestigationRequest
+
+from workflows import story, visibility
+from workflows.casefile import CaseFile
+from workflows.handover import StackOwner
+from workflows.options import ASK, TELL
+
+
+class Following:
+    """The half of an incident that is in no hurry. Nothing here may hold a judgement or a write up."""
+
+    _file: CaseFile
+    _stack: StackOwner
+    _rejudge: bool
+    _shown: Summary | None
+    _aside: set[asyncio.Task[None]]
+
+    def _incident(self) -> Incident:
+        raise NotImplementedError
+
+    async def _follow_up(self, decision: Decision, *, tell: bool, first: bool) -> None:
+        """Do what comes after the write: hand over the stack, show it, page, investigate."""
+        if first and decision.followup_seconds:
+            await workflow.sleep(decision.followup_seconds, summary="spread what follows in a burst")
+        await self._stack.hand_over(self._file)
+        self._publish()
+        if tell:
+            await self._tell(story.page(self._incident(), decision, workflow.now()))
+        if not self._file.investigated and decision.tier > Tier.OBSERVE:
+            self._file.investigated = True
+            await self._investigate()
+
+    async def _investigate(self) -> None:
+        """Ask the probes; what they find is judged again."""
+        request = InvestigationRequest(
+            incident=self._file.given.incident, cluster=self._file.given.cluster, subjects=self._file.subjects
+        )
+        try:
+            found = await workflow.execute_activity_method(
+                Investigating.collect_evidence, request, summary="ask what is known about the subjects", **ASK
+            )
+        except ActivityError as error:
+            self._file.note(workflow.now(), "the investigation could not be had", str(error.cause or error))
+            return
+        self._file.investigation = found
+        self._file.note(
+            workflow.now(),
+            f"investigated: {len(found.nodes)} things, {len(found.edges)} relations",
+            "; ".join(found.findings[:5]),
+        )
+        self._rejudge = True
+
+    def _beside(self, what: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the main loop."""
+        task = asyncio.create_task(what)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    async def _tell(self, page: Page) -> None:
+        await workflow.execute_activity_method(
+            Notifying.tell_people, page, summary=f"tell people: {page.kind}", **TELL
+        )
+
+    def _publish(self) -> None:
+        """Show what changed."""
+        incident = self._incident()
+        visibility.tell(incident)
+        if incident.summary != self._shown:
+            self._shown = incident.summary
+            visibility.show(incident)
