@@ -22,7 +22,7 @@ UNBOUNDED = 10_000
 """Width of what goes into a pipe: nothing is wrapped or cut there."""
 GAP = 2
 """Columns between two columns of a table."""
-LAST_COLUMN = 30
+LAST_COLUMN = 40
 """Columns that the last column of a table keeps before others are left out."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.rule import Rule
 from rich.table import Table
 
-from workers.cli.screen import Screen, harmless
+from workers.cli.screen import GAP, Screen, harmless
 
 COLUMNS = ("What happened", "What it means", "What waits for you")
 PLAIN_WIDTH = 150
@@ -48,10 +48,15 @@ class Board:
             self._row(COLUMNS, ("bold", "bold", "bold"))
 
     def tell(self, happened: str, means: str = "", waits: str = "") -> None:
-        """Tell one step."""
-        if not self.silent:
-            self.screen.say()
-            self._row((happened, means, waits), ("", "dim", "cyan"))
+        """Tell one step. What would be broken in its column, so that nobody can copy it, gets a line of its own."""
+        if self.silent:
+            return
+        room = self.screen.console.width // len(COLUMNS) - GAP
+        broken = any(len(word) > room for word in waits.split())
+        self.screen.say()
+        self._row((happened, means, "" if broken else waits), ("", "dim", "cyan"))
+        if broken:
+            self.say(waits, "cyan", indent=4)
 
     def say(self, text: str = "", style: str = "", indent: int = 0) -> None:
         """Tell something outside of the columns."""
@@ -79,8 +84,8 @@ class Board:
             yield
 
     def _row(self, cells: tuple[str, ...], styles: tuple[str, ...]) -> None:
-        grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        grid = Table.grid(padding=(0, GAP, 0, 0), expand=True)
         for _ in cells:
-            grid.add_column(ratio=1)
+            grid.add_column(ratio=1, overflow="fold")
         grid.add_row(*(harmless(cell, style) for cell, style in zip(cells, styles, strict=True)))
         self.screen.console.print(grid)

@@ -128,6 +128,13 @@ def test_a_board_tells_a_step_in_three_columns() -> None:
     assert out.getvalue().split() == ["a", "shell", "␛[2Jbad", "nothing"]
 
 
+def test_a_command_that_does_not_fit_its_column_stays_whole() -> None:
+    out = io.StringIO()
+    command = "firebreak undo shop-web-7fcd9867dd-2smf2-e0f240c7"
+    Board(Screen(out, width=100)).tell("a shell", "it is bad", command)
+    assert command in out.getvalue()
+
+
 def test_progress_is_told_with_how_long_it_will_take() -> None:
     assert line(Progress(phase="building", elapsed=70, estimate=360)) == "building: 70 s of about 6 min"
     assert line(Progress(phase="starting", elapsed=2)) == "starting: 2 s"
