@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from activities.ports import Cluster
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from workers.bus import Bus
+
+
+BUILD_ID = f"firebreak-{version('firebreak')}"
+"""What a worker says that it is. Unsaid, the SDK hashes every loaded module at each start, which takes seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from activities.probe import Probe
 from signals.catalog import load
 from signals.errors import SettingsInvalid
 from signals.subjects import FORENSIC_INVESTIGATOR
-from workers.agent import Agent, Context
+from workers.agent import BUILD_ID, Agent, Context
 
 AT_ONCE = 8
 """Investigations at one time: each asks the API server a dozen questions, and containment asks it too."""
@@ -22,6 +22,7 @@ async def run(context: Context) -> None:
     worker = Worker(
         context.temporal,
         task_queue=FORENSIC_INVESTIGATOR,
+        build_id=BUILD_ID,
         activities=[investigating.collect_evidence],
         max_concurrent_activities=AT_ONCE,
     )

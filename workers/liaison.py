@@ -22,7 +22,7 @@ from signals.approvals import Answer, Approval, Verb
 from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
 from signals.subjects import INCIDENT_WORKFLOW, LIAISON, NAMESPACE, remediation_id
-from workers.agent import Agent, Context
+from workers.agent import BUILD_ID, Agent, Context
 from workers.enrolment import enrol, unenrol
 
 UPDATE = {
@@ -191,7 +191,9 @@ async def run(context: Context) -> None:
     incidents = f"{ui}/namespaces/{context.settings.temporal_namespace}/workflows" if ui else None
     notifying = Notifying(channels, incidents)
     listening = Listening(context, context.temporal)
-    worker = Worker(context.temporal, task_queue=LIAISON, activities=[notifying.tell_people])
+    worker = Worker(
+        context.temporal, task_queue=LIAISON, build_id=BUILD_ID, activities=[notifying.tell_people]
+    )
     async with worker:
         ears = asyncio.create_task(listening.listen())
         context.ready()

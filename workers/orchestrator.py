@@ -38,7 +38,7 @@ from signals.subjects import (
     threats_stream,
 )
 from signals.threats import ThreatEvent
-from workers.agent import Agent, Context
+from workers.agent import BUILD_ID, Agent, Context
 from workers.bus import Bus
 from workers.chain import Chains, threat, unseal
 from workers.delivery import Message
@@ -224,6 +224,7 @@ async def run(context: Context) -> None:
     worker = Worker(
         context.temporal,
         task_queue=ORCHESTRATOR,
+        build_id=BUILD_ID,
         workflows=[IncidentWorkflow, RemediationWorkflow],
         activities=[judging.judge],
         workflow_runner=RUNNER,

@@ -18,7 +18,7 @@ from activities.remediate import Remediating
 from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
 from signals.subjects import RECEIPTS_BUCKET, REMEDIATION_EXECUTOR
-from workers.agent import Agent, Context
+from workers.agent import BUILD_ID, Agent, Context
 from workers.ownership import Ownership
 from workers.sweeper import Sweeper
 
@@ -48,6 +48,7 @@ async def run(context: Context) -> None:
     worker = Worker(
         temporal,
         task_queue=REMEDIATION_EXECUTOR,
+        build_id=BUILD_ID,
         activities=[
             remediating.apply_plan,
             remediating.stage_plan,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from signals.subjects import RUNTIME_GUARDIAN
-from workers.settings import Settings
+from workers.settings import Settings, cache_dir
 from workers.stack import health, nats, temporal
 from workers.stack.layout import Layout
 from workers.stack.ports import Ports
@@ -16,6 +16,7 @@ ALL = "agents"
 COMMAND = (sys.executable, "-P", "-m", "workers")
 """What runs an agent. `-P`: not the `workers` of the folder in which somebody happens to stand."""
 RANK = 6
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
 def settings(
@@ -66,12 +67,12 @@ def _receiver(layout: Layout, ports: Ports) -> dict[str, Any]:
 def server(
     process: str,
     told: Settings,
-    environment: Mapping[str, str],
+    inherited: Mapping[str, str],
     *,
     command: Sequence[str] = COMMAND,
     after: tuple[str, ...],
 ) -> Server:
-    """Return one agent's process, or that of all of them. `environment` is what any process gets."""
+    """Return one agent's process, or that of all of them. `inherited` is what any process gets."""
     ready = told.ready_file
     if ready is None:
         raise ValueError("an agent of a stack needs a ready file")
@@ -79,12 +80,24 @@ def server(
     return Server(
         name=process,
         command=(*command, argument),
-        environment={**environment, **told.environment()},
+        environment={**environment(inherited), **told.environment()},
         probe=health.file(ready),
         before=lambda: ready.unlink(missing_ok=True),
         after=after,
         rank=RANK,
     )
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of processes that run Python, from that of any process.
+
+    Where Python must not write bytecode beside its sources, it keeps it in our cache: otherwise every agent
+    would compile everything at every start, which is most of the time that a start takes.
+    """
+    if NO_BYTECODE not in given:
+        return dict(given)
+    kept = {name: value for name, value in given.items() if name != NO_BYTECODE}
+    return {"PYTHONPYCACHEPREFIX": str(cache_dir() / "bytecode"), **kept}
 
 
 def receives_alerts(processes: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from signals.errors import StackError
 from workers import settings
-from workers.stack import controlplane, state
+from workers.stack import agents, controlplane, state
 from workers.stack.layout import Layout
 from workers.stack.options import Options
 from workers.stack.progress import OnProgress, unheard
@@ -88,7 +88,7 @@ def _spawn(options: Options, layout: Layout) -> "subprocess.Popen[bytes]":
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=settings.inherited(),
+            env=agents.environment(settings.inherited()),
         )
 
 
