@@ -40,7 +40,8 @@ exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 130 interrupted
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Without `argv` it is the process's own, and ends with it."""
     if argv is None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, we clean up as after Ctrl-C
+        # told to stop, we clean up as after Ctrl-C, which lets what runs be undone in order
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     code = _run(argv)
     if argv is None and "temporalio" in sys.modules:
         _leave(code)
