@@ -13,7 +13,7 @@ from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState, Receipt
 from signals.words import ACTIONS, EXPIRIES, STATES, TIERS
 from workers.cli import person
-from workers.cli.drill import alerts, app, picture
+from workers.cli.drill import alerts, app, earlier, picture
 from workers.cli.drill.asking import Ask
 from workers.cli.drill.board import Board
 from workers.cli.drill.scenario import Scenario
@@ -69,6 +69,7 @@ class Player:
         """
         board = self.board
         board.title(scenario.title)
+        await self._alone(scenario)
         pod = await app.victim(self.cluster, scenario.app, self.attacked)
         self.attacked.add(pod["metadata"]["uid"])
         before = await picture.take(self.cluster, app.NAMESPACE)
@@ -89,6 +90,13 @@ class Player:
             await self._restored(incident, before)
         return incident
 
+    async def _alone(self, scenario: Scenario) -> None:
+        left = await earlier.settled(self.ledger, self.target, scenario.app, self.ask)
+        if left:
+            raise DrillFailed(
+                f"An attack now would join {left.id}. End that first: {self.program} close {left.id} --undo"
+            )
+
     async def _attack(self, scenario: Scenario, pod: Manifest) -> None:
         alert = alerts.filled(scenario, pod, datetime.now(UTC))
         code = await alerts.post(self.status, alert)
@@ -103,7 +111,7 @@ class Player:
         self.seen.add(summary.id)
         sure = "unknown" if summary.confidence is None else f"{summary.confidence:.2f}"
         self.board.tell(
-            f"One incident was opened: {summary.id}",
+            "One incident was opened.",
             f"Tier {summary.tier} ({TIERS[summary.tier]}), confidence {sure}, {summary.severity}.",
             f"{self.program} explain {summary.id} says why.",
         )
