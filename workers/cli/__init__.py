@@ -40,12 +40,17 @@ exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 130 interrupted
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Without `argv` it is the process's own, and ends with it."""
     if argv is None:
-        # told to stop, we clean up as after Ctrl-C, which lets what runs be undone in order
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        _clean_up_when_told_to_stop()
     code = _run(argv)
     if argv is None and "temporalio" in sys.modules:
         _leave(code)
     return code
+
+
+def _clean_up_when_told_to_stop() -> None:
+    """Let SIGTERM do what Ctrl-C does, also in the background of a shell, which has Ctrl-C ignored there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _leave(code: int) -> NoReturn:

@@ -14,9 +14,13 @@ from workers.settings import inherited
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
 
-def firebreak(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+IN_BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+"""How a shell starts what it does not wait for."""
+
+
+def firebreak(tmp_path: Path, *arguments: str, started: str = "") -> subprocess.Popen[str]:
     """Start a command that has no terminal, whose temporary folders are under `tmp_path`."""
-    script = "import sys; from workers.cli import main; sys.exit(main())"
+    script = f"{started}import sys; from workers.cli import main; sys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments, "--state", str(tmp_path / "none")],
         stdin=subprocess.DEVNULL,
@@ -38,8 +42,9 @@ def test_the_story_is_told_plainly_and_nothing_stays_behind(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_told_to_stop_it_takes_its_stack_with_it(tmp_path: Path) -> None:
-    with firebreak(tmp_path, "drill", "--cluster", "memory") as drill:
+@pytest.mark.parametrize("started", ["", IN_BACKGROUND], ids=["foreground", "background"])
+def test_told_to_stop_it_takes_its_stack_with_it(tmp_path: Path, started: str) -> None:
+    with firebreak(tmp_path, "drill", "--cluster", "memory", started=started) as drill:
         while not list(tmp_path.glob("firebreak-*/status.json")):
             assert drill.poll() is None
             time.sleep(0.05)
