@@ -36,18 +36,18 @@ def details(incident: Incident) -> str:
     summary = incident.summary
     sure = "unknown" if summary.confidence is None else f"{summary.confidence:.2f}"
     lines = [
-        f"## {markdown(summary.title, SHOWN)}",
+        f"### {markdown(summary.title, SHOWN)}",
         "",
         f"**{summary.state}**: {STATES[summary.state]}",
         "",
         f"Tier {summary.tier} ({TIERS[summary.tier]}) · {summary.severity} · confidence {sure}"
         f" · mode {summary.mode}",
         "",
-        "### What waits for you",
+        "#### What waits for you",
         "",
         *_waits(summary),
         "",
-        "### What was done",
+        "#### What was done",
         "",
         *([_done(receipt) for receipt in incident.receipts] or ["Nothing was written to the cluster."]),
     ]
@@ -55,8 +55,8 @@ def details(incident: Incident) -> str:
         line for receipt in incident.receipts if receipt.state.stands for line in receipt.plan.residual
     }
     if residual:
-        lines += ["", "### What stays open", "", *(f"- {markdown(line, SHOWN)}" for line in sorted(residual))]
-    lines += ["", "### Timeline (UTC)", "", *map(_moment, incident.timeline[-MOMENTS:])]
+        lines += ["", "#### What stays open", "", *(f"- {markdown(line, SHOWN)}" for line in sorted(residual))]
+    lines += ["", "#### Timeline (UTC)", "", *map(_moment, incident.timeline[-MOMENTS:])]
     return "\n".join(lines)
 
 

@@ -70,13 +70,13 @@ def test_temporals_ui_shows_ordinary_text_without_backslashes(render: Render) ->
 @pytest.mark.stack
 def test_the_details_of_an_incident_are_headings_and_lists_only(render: Render) -> None:
     page = render(story.details(sample.incident(title="![x](https://evil.example/beacon.png) <img src=x>")))
-    assert set(re.findall(r"<(\w+)", page)) == {"h2", "h3", "p", "ul", "li", "strong", "code"}
+    assert set(re.findall(r"<(\w+)", page)) == {"h3", "h4", "p", "ul", "li", "strong", "code"}
 
 
 def test_the_details_say_what_what_waits_what_was_done_and_what_stays_open() -> None:
     told = story.details(sample.incident())
     for said in (
-        "## Shell redirected to the network in web\\-0",
+        "### Shell redirected to the network in web\\-0",
         "**contained**: Everything that was decided is applied.",
         "Tier 3 (isolate) · critical · confidence 0.87 · mode auto",
         f"put everything back: `firebreak undo {sample.ID}`",
