@@ -5,7 +5,6 @@ memory cluster meanwhile.
 """
 
 import asyncio
-import tempfile
 from argparse import Namespace
 from pathlib import Path
 
@@ -25,19 +24,12 @@ class Demo:
 
     def __init__(self, options: Namespace) -> None:
         """Decide by person or by script, as the options and the terminal say."""
-        self._options = options
         self._live = drill.attended(options)
         self._board = Board.of(options)
         self._ask = asking.person if self._live else asking.script(self._board)
 
-    async def run(self) -> list[drill.Outcome]:
-        """Play, and return how each scenario ended."""
-        if self._options.state is not None:
-            return await self._in(self._options.state)
-        with tempfile.TemporaryDirectory(prefix="firebreak-demo-") as folder:
-            return await self._in(Path(folder))
-
-    async def _in(self, root: Path) -> list[drill.Outcome]:
+    async def run(self, root: Path) -> list[drill.Outcome]:
+        """Play with stacks in folders of `root`, and return how each scenario ended."""
         with Telling(self._board) as heard:
             first = await self._while_building(root, heard)
             async with drill.own_stack(root / "kubernetes", "kubernetes", heard) as status:

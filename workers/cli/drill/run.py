@@ -4,8 +4,8 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -96,28 +96,36 @@ def target_of(status: Status) -> Target:
     )
 
 
+@contextmanager
+def folder(state: Path | None) -> Iterator[Path]:
+    """Yield the folder that is named, or one that vanishes afterwards.
+
+    It is for outside of the event loop: a thread that is cut short still writes until the loop has ended.
+    """
+    if state is not None:
+        yield state
+        return
+    with tempfile.TemporaryDirectory(prefix="firebreak-") as temporary:
+        yield Path(temporary)
+
+
 @asynccontextmanager
 async def own_stack(
-    root: Path | None, cluster: Literal["kubernetes", "memory"], heard: OnProgress
+    root: Path, cluster: Literal["kubernetes", "memory"], heard: OnProgress
 ) -> AsyncIterator[Status]:
-    """Yield a stack that ends with us; in a folder that vanishes with it when none is given."""
-    if root is not None:
-        async with Stack(Options(state_dir=root, cluster=cluster), heard) as stack:
-            yield stack.status
-        return
-    with tempfile.TemporaryDirectory(prefix="firebreak-") as folder:
-        async with Stack(Options(state_dir=Path(folder), cluster=cluster), heard) as stack:
-            yield stack.status
+    """Yield a stack that ends with us."""
+    async with Stack(Options(state_dir=root, cluster=cluster), heard) as stack:
+        yield stack.status
 
 
 @asynccontextmanager
-async def running_stack(options: Namespace, heard: OnProgress) -> AsyncIterator[Status]:
-    """Yield the stack that runs in the state folder; where none does, one that ends with us."""
+async def running_stack(options: Namespace, root: Path, heard: OnProgress) -> AsyncIterator[Status]:
+    """Yield the stack that runs in the state folder; where none does, one in `root` that ends with us."""
     state = state_dir(options)
     if supervisor(state) is not None:
         yield read(state)
         return
-    async with own_stack(None, options.cluster or "kubernetes", heard) as status:
+    async with own_stack(root, options.cluster or "kubernetes", heard) as status:
         yield status
 
 

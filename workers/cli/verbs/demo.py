@@ -15,9 +15,11 @@ def run(options: Namespace) -> int:
     import asyncio
 
     from workers.cli.drill.demo import Demo
+    from workers.cli.drill.run import folder
     from workers.cli.output import emit
 
-    outcomes = asyncio.run(Demo(options).run())
+    with folder(options.state) as root:
+        outcomes = asyncio.run(Demo(options).run(root))
     emit(options, [outcome.document() for outcome in outcomes], lambda: None)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 

@@ -1,6 +1,7 @@
 """`firebreak drill [SCENARIO | all]`: play a recorded attack through everything, and check what is shown."""
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from workers.cli.verb import Verb
 
@@ -35,13 +36,14 @@ def run(options: Namespace) -> int:
     wanted, board = drill.chosen(options.scenario), Board.of(options)
     ask = asking.person if drill.attended(options) else asking.script(board)
 
-    async def play() -> list[drill.Outcome]:
+    async def play(root: Path) -> list[drill.Outcome]:
         with Telling(board) as heard:
-            async with drill.running_stack(options, heard) as status:
+            async with drill.running_stack(options, root, heard) as status:
                 heard.over()
                 return await drill.perform(status, board, wanted, ask)
 
-    outcomes = asyncio.run(play())
+    with drill.folder(None) as root:
+        outcomes = asyncio.run(play(root))
     emit(options, [outcome.document() for outcome in outcomes], lambda: None)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
