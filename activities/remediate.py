@@ -162,6 +162,8 @@ class Remediating:
             seconds = request.seconds if request.approval else min(request.seconds, longest)
             until = max(r.expires_at or self._now() for r in receipts) + timedelta(seconds=seconds)
             extended = [await self._upkeep.extended(receipt, until) for receipt in receipts]
+            if not any(receipt.expires_at == until for receipt in extended):
+                raise Refused("nothing of this stack stands in the cluster any more")
             return Stack(receipts=tuple(extended), notes=(f"it stands until {until:%Y-%m-%d %H:%M:%S} UTC",))
 
     def _measured(self, decision: Decision, outcome: Outcome) -> None:

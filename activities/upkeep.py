@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from activities import writing
+from activities import expiry, writing
 from activities.action import Action
 from activities.ports import PODS, Cluster
 from activities.records import Records
@@ -70,10 +70,9 @@ class Upkeep:
         )
 
     async def extended(self, receipt: Receipt, until: datetime) -> Receipt:
-        """Let one action stand until then."""
-        if not receipt.state.stands:
+        """Let one action stand until then; one of which nothing stands any more stays as it is."""
+        if not receipt.state.stands or not await expiry.extend(self._cluster, receipt.plan.writes, until):
             return receipt
-        await writing.extend(self._cluster, receipt.plan.writes, until)
         return await self._records.store(receipt.model_copy(update={"expires_at": until}))
 
     async def gone(self, stack: StackRequest) -> bool:

@@ -9,26 +9,20 @@ there.
 
 import asyncio
 import random
-from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import datetime
 from itertools import groupby
 from weakref import WeakValueDictionary
 
 from activities import undoing
-from activities.patches import backward, escaped, forward, same_uid, unread
+from activities.patches import backward, forward, unread
 from activities.phases import every, phases
-from activities.ports import Cluster, Manifest
-from activities.standing import State, look, moment, retold
+from activities.ports import Cluster
+from activities.standing import State, look
 from signals.errors import BadInput, Conflict, Drifted, NotFound, Refused
-from signals.plans import ActionPlan, DryRun, ObjectRef, Plan, Write, WriteKind
-from signals.subjects import EXPIRES_AT
+from signals.plans import ActionPlan, DryRun, Plan, Write, WriteKind
 
 ATTEMPTS = 25
 """How often one write meets somebody else's before it gives up; a hundred cases may leave one policy at once."""
-
-RELEASING = "releasing"
-"""In the place of an expiry: the sweeper is putting it back."""
 
 _LOCKS: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -85,47 +79,6 @@ async def revert(cluster: Cluster, plan: ActionPlan, *, force: bool = False) -> 
         raise Drifted("; ".join(drifts))
     for _, phase in groupby(reversed(sights), key=lambda pair: pair[0]):
         await every(undo(cluster, sight.write, force=force) for _, sight in phase)
-
-
-async def extend(cluster: Cluster, writes: Sequence[Write], expires_at: datetime) -> None:
-    """Write another expiry on everything of these writes that carries one.
-
-    Raises:
-        Conflict: it is being released in this very moment, or somebody else wrote first.
-        NotFound, Refused, Unavailable: as the API server says.
-    """
-    for sight in await every(look(cluster, write) for write in writes):
-        if sight.state is State.STANDS and sight.object:
-            await _stamp(cluster, sight.write.ref, sight.object, moment(expires_at))
-
-
-async def claim(cluster: Cluster, writes: Sequence[Write]) -> None:
-    """Say on everything of these writes that it is being released, so that nobody extends it any more.
-
-    Raises:
-        Conflict: somebody has extended it in this very moment.
-        Refused, Unavailable: as the API server says.
-    """
-    for sight in await every(look(cluster, write) for write in writes):
-        if sight.state is State.STANDS and sight.object:
-            await _stamp(cluster, sight.write.ref, sight.object, RELEASING)
-
-
-async def _stamp(cluster: Cluster, ref: ObjectRef, there: Manifest, value: str) -> None:
-    """Put a value in the place of every expiry that an object tells, if nobody else has since it was read."""
-    operations: list[Manifest] = []
-    for key, told in (there["metadata"].get("annotations") or {}).items():
-        new = value if key == EXPIRES_AT else retold(key, told, value)
-        if RELEASING in told and value != RELEASING:
-            raise Conflict(f"{ref} is being released")
-        if new != told:
-            path = f"/metadata/annotations/{escaped(key)}"
-            operations += [
-                {"op": "test", "path": path, "value": told},
-                {"op": "replace", "path": path, "value": new},
-            ]
-    if operations:
-        await cluster.patch(ref, [same_uid(there), *operations])
 
 
 async def _apply(cluster: Cluster, write: Write, *, dry: bool) -> None:

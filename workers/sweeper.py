@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from activities import release, writing
+from activities import expiry, release
 from activities.action import Action
 from activities.ports import ENROLMENTS, NETWORK_POLICIES, PODS, Cluster
 from activities.records import Records
@@ -165,15 +165,15 @@ class Sweeper:
         until = self._now() + timedelta(hours=1)
         for one in stack:
             try:
-                await writing.extend(self._cluster, one.writes, until)
+                await expiry.extend(self._cluster, one.writes, until)
             except FirebreakError as error:
                 log.warning("a hold was not extended", case=case, action=one.action, error=str(error))
 
     async def _claim(self, stack: list[Standing]) -> bool:
-        """Say that a stack is being released; False if somebody extended it in this very moment."""
+        """Say that a stack is being released; False if somebody extended it since it was read."""
         try:
-            for one in stack:
-                await writing.claim(self._cluster, one.writes)
+            for one in reversed(stack):
+                await expiry.claim(self._cluster, one.writes)
         except Conflict as error:
             log.info("somebody extended this in time", error=str(error))
             return False

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from activities import writing
+from activities import expiry, writing
 from activities.actions import annotate_pod, block_flow, isolate_pod
 from activities.adapters.memory import MemoryCluster
 from activities.ports import NETWORK_POLICIES, PODS, Cluster
@@ -220,7 +220,7 @@ async def test_a_longer_stay_is_written_on_what_we_created(cluster: Cluster, her
     before = await here.bytes(cluster)
     plan = await isolated(cluster, here)
     later = CASE.expires_at.replace(year=2030)
-    await writing.extend(cluster, plan.writes, later)
+    await expiry.extend(cluster, plan.writes, later)
     made = await cluster.get(plan.writes[0].ref)
     assert made["metadata"]["annotations"][EXPIRES_AT] == moment(later)
     await writing.revert(cluster, plan)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import activities.actions
-from activities import writing
+from activities import expiry, release, writing
 from activities.action import Action, CaseRef
 from activities.adapters.memory import MemoryCluster
 from activities.ports import ENROLMENTS, NAMESPACES, NETWORK_POLICIES, PODS, Manifest
@@ -138,14 +138,17 @@ async def test_who_extends_in_the_moment_of_release_wins_or_is_told_no(scene: Sc
     await scene.isolate()
     known = await scene.records.find("0123456789abcdef")
     assert known
-    await writing.extend(scene.cluster, known.plan.writes, NOW + timedelta(hours=9))
+    await expiry.extend(scene.cluster, known.plan.writes, NOW + timedelta(hours=9))
     scene.now = NOW + timedelta(hours=2)
     await scene.sweeper.sweep()
     assert len(await scene.policies()) == 2
 
-    await writing.claim(scene.cluster, known.plan.writes)
+    with pytest.raises(Exception, match="was extended"):
+        await expiry.claim(scene.cluster, known.plan.writes)
+    for one in await release.standing(scene.cluster, ["shop"]):
+        await expiry.claim(scene.cluster, one.writes)
     with pytest.raises(Exception, match="being released"):
-        await writing.extend(scene.cluster, known.plan.writes, NOW + timedelta(hours=99))
+        await expiry.extend(scene.cluster, known.plan.writes, NOW + timedelta(hours=99))
 
 
 async def test_the_owner_hears_of_a_policy_that_came_later_once(scene: Scene) -> None:
