@@ -79,7 +79,7 @@ async def pass_on(temporal: Client, approval: Approval) -> Answer:
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             ended = isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow"
-            return Answer(accepted=ended, message="closed" if ended else str(cause))
+            return Answer(accepted=ended, message="closed" if ended else _said(cause))
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise Unavailable("the incident has not answered yet") from error
         except RPCError as error:
@@ -88,8 +88,15 @@ async def pass_on(temporal: Client, approval: Approval) -> Answer:
             raise Unavailable(f"Temporal does not answer: {error}") from error
         return answer
     return Answer(
-        accepted=False, message=f"there is no open incident {approval.incident!r}, and nothing of it stands"
+        accepted=False,
+        message=f"there is no open incident “{approval.incident}”, and nothing of it stands;"
+        " `firebreak incidents --open` lists those that there are",
     )
+
+
+def _said(cause: BaseException | None) -> str:
+    """Return a workflow's refusal in its own words, without the name of its error's type."""
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
 
 class Listening:

@@ -46,7 +46,7 @@ async def connect(
         else:
             await config.load_kube_config(str(kubeconfig), context, settings, persist_config=False)
     except UNREADABLE as error:
-        raise BadInput(f"no access to a cluster: {error}") from error
+        raise BadInput(f"{kubeconfig or 'this pod'} gives no access to a cluster: {error}") from error
     settings.connection_pool_maxsize = CONNECTIONS
     cluster = KubernetesCluster(Http(ApiClient(settings)), ref or ClusterRef(name=name, uid=""))
     if ref is not None:

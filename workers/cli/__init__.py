@@ -65,7 +65,11 @@ def _run(argv: Sequence[str] | None) -> int:
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' logs are not for the person's terminal
     known = {name.replace("_", "-"): verb for name, verb in load(verbs, Verb).items()}
     try:
-        options = _parser(known).parse_args(argv)
+        parser = _parser(known)
+        if not (sys.argv[1:] if argv is None else argv):
+            parser.print_help(sys.stderr)
+            return Exit.WRONG_USE
+        options = parser.parse_args(argv)
         return known[options.verb].run(options)
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else Exit.WRONG_USE

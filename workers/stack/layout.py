@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from signals.errors import StackError
+
 PRIVATE_FILE = 0o600
 PRIVATE_DIR = 0o700
 
@@ -98,7 +100,11 @@ class Layout:
         return self.logs / f"{process}.log"
 
     def make(self) -> None:
-        """Create the folders, readable by their owner alone."""
+        """Create the folders, readable by their owner alone.
+
+        Raises:
+            StackError: this place cannot hold them.
+        """
         folders = (
             self.root,
             self.logs,
@@ -111,8 +117,13 @@ class Layout:
             self.ready,
             self.audit_log.parent,
         )
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        try:
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR)
+        except OSError as error:
+            raise StackError(
+                f"{self.root} cannot be the folder of a stack ({error.strerror}); choose another with --state DIR"
+            ) from error
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -105,6 +105,18 @@ def test_without_a_stack_a_command_says_how_to_start_one(
     assert "firebreak up" in capsys.readouterr().err
 
 
+def test_without_a_verb_all_verbs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == Exit.WRONG_USE
+    assert "stop the embedded servers" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_hold_a_stack_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = tmp_path / "a-file"
+    taken.touch()
+    assert main(["up", "--cluster", "memory", "--detach", "--state", str(taken)]) == Exit.FAILED
+    assert f"{taken} cannot be the folder of a stack" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
