@@ -67,7 +67,10 @@ def weigh(scales: Weighing) -> Weighing:
     scales = replace(scales, suspects=suspects, confidence=confidence, severity=severity)
     value = "none" if confidence is None else f"{confidence:.2f}"
     return scales.explained(
-        "confidence", value, "decides the tier", "loudest event per agent, doubts multiplied across agents"
+        "confidence",
+        value,
+        "decides the tier",
+        "of one agent the highest value counts; the doubts of several agents are multiplied",
     )
 
 

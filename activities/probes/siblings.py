@@ -27,7 +27,9 @@ async def ask(cluster: Reads, subject: Entity) -> Answer:
         for image in sorted(shared, key=str):
             notes.relate(sibling, Relation.RUNS_IMAGE, notes.saw(image))
     if siblings:
-        notes.findings.append(f"{len(siblings)} other pods of {pod.namespace} run the same image as {pod}")
+        who = "1 other pod" if len(siblings) == 1 else f"{len(siblings)} other pods"
+        runs = "runs" if len(siblings) == 1 else "run"
+        notes.findings.append(f"{who} of {pod.namespace} {runs} the same image as {pod}")
     if len(siblings) > _KEPT:
         notes.missing.append(f"{len(siblings) - _KEPT} more pods on the same image are counted only")
     return notes.answer()

@@ -3,6 +3,7 @@
 Pure: an `Incident` in, sections of plain lines out. Nothing is made harmless here; the screen does that.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -17,6 +18,8 @@ from workers.cli.words import COLOURS, clock, count, relative
 
 EVIDENCE_LINES = 5
 """How many observations of one suspicion are shown; `-o json` holds all."""
+DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
+"""An image's digest, of which twelve digits tell it from all others here; `-o json` holds it whole."""
 EVIDENCE_LENGTH = 240
 """Characters shown of one observation."""
 
@@ -133,7 +136,7 @@ def _touches(incident: Incident) -> Iterator[Line]:
         return
     for finding in found.findings:
         yield Line(finding)
-    names = {node.id: str(node.entity) for node in found.nodes}
+    names = {node.id: DIGEST.sub(r"\1…", str(node.entity)) for node in found.nodes}
     for edge in found.edges:
         source, target = names.get(edge.source, edge.source), names.get(edge.target, edge.target)
         yield Line(f"{source}  {edge.type}  {target}", "dim", 4)

@@ -248,4 +248,4 @@ async def test_siblings_share_a_digest_not_a_tag() -> None:
     await put(cluster, PODS, "same-tag", spec={"containers": [{"name": "web", "image": "shop/web:1"}]})
     answer = await ask("siblings", cluster, first)
     assert related(answer, Relation.RUNS_IMAGE) == {("web-1", DIGEST)}
-    assert answer.findings == ("1 other pods of shop run the same image as pod/shop/web-0",)
+    assert answer.findings == ("1 other pod of shop runs the same image as pod/shop/web-0",)
