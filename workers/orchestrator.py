@@ -24,14 +24,13 @@ from activities.judgement import Judgement
 from activities.metrics import Stage
 from activities.tracing import span
 from signals.catalog import load
-from signals.display import markdown, terminal
+from signals.display import markdown
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable, Undecodable
 from signals.policy import Policy
 from signals.requests import Batch, Closed, FalseAlarm, IncidentInput
 from signals.subjects import (
     DETECTING,
     INCIDENT_WORKFLOW,
-    MEMO_TITLE,
     ORCHESTRATOR,
     ROUTING_BUCKET,
     SPAN_CORRELATE,
@@ -43,6 +42,7 @@ from workers.bus import Bus
 from workers.chain import Chains, threat, unseal
 from workers.delivery import Message
 from workers.routing import Routing
+from workflows import visibility
 from workflows.incident import IncidentWorkflow
 from workflows.options import STICKY, TASK_TIMEOUT
 from workflows.remediation import RemediationWorkflow
@@ -150,7 +150,7 @@ class Feeding:
         false_alarms: tuple[FalseAlarm, ...],
     ) -> None:
         event = group[0].event
-        title = terminal(event.title, 120)
+        memo, attributes = visibility.first_sight(incident, event)
         batch = Batch(events=tuple(one.event for one in group), links=links)
         await self._temporal.start_workflow(
             INCIDENT_WORKFLOW,
@@ -171,7 +171,8 @@ class Feeding:
             start_signal_args=[batch.model_dump(mode="json")],
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             task_timeout=TASK_TIMEOUT,
-            memo={MEMO_TITLE: title},
+            memo=memo,
+            search_attributes=attributes,
             static_summary=markdown(event.title, 120),  # Temporal's UI renders it
         )
 

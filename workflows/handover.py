@@ -38,13 +38,21 @@ class StackOwner:
             self._known = True
             self._handed |= {receipt.action.id for receipt in new}
 
-    async def command(self, approval: Approval) -> None:
+    async def command(self, file: CaseFile, approval: Approval) -> None:
         """Pass on what a person said."""
-        await self._signal("command", approval.model_dump(mode="json"))
+        await self._tell(file, "command", approval.model_dump(mode="json"))
 
-    async def cancel(self) -> None:
+    async def cancel(self, file: CaseFile) -> None:
         """Have everything put back because the incident was cancelled."""
-        await self._signal("cancelled", {})
+        await self._tell(file, "cancelled", {})
+
+    async def _tell(self, file: CaseFile, name: str, body: dict[str, Any]) -> None:
+        """Signal the owner; one that is gone although something stands is replaced first."""
+        if await self._signal(name, body):
+            return
+        self._handed.clear()
+        await self.hand_over(file)
+        await self._signal(name, body)
 
     async def _signal(self, name: str, body: dict[str, Any]) -> bool:
         """Signal the owner; False if it has ended."""

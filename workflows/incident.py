@@ -10,39 +10,35 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from activities.judge import Judging
-    from activities.remediate import Remediating
-    from signals.approvals import Answer, Approval
+    from signals.approvals import Answer
     from signals.decisions import Decision
     from signals.incidents import Incident, Summary, WaitingFor
     from signals.pages import PageKind
-    from signals.receipts import ActionState
     from signals.requests import (
-        ApplyRequest,
         Batch,
         Closed,
-        Disposition,
         IncidentInput,
         JudgeRequest,
-        Outcome,
         Report,
     )
 
 from workflows import picture, story
+from workflows.acting import Acting
 from workflows.approval import ApprovalGate
 from workflows.casefile import CaseFile
-from workflows.following import Following
 from workflows.handover import StackOwner
 from workflows.obeying import Obeying
-from workflows.options import CHANGE, JUDGE
+from workflows.options import JUDGE
 
 
 @workflow.defn
-class IncidentWorkflow(Following, Obeying):
+class IncidentWorkflow(Acting, Obeying):
     """One incident, from its first event to its close."""
 
     @workflow.init
@@ -70,8 +66,9 @@ class IncidentWorkflow(Following, Obeying):
         try:
             while not await self._over():
                 await self._respond_until_quiet()
-        except asyncio.CancelledError:
-            await asyncio.shield(asyncio.create_task(self._stand_down()))
+        except (asyncio.CancelledError, ActivityError) as error:
+            if is_cancelled_exception(error):
+                await asyncio.shield(asyncio.create_task(self._stand_down()))
             raise
         return Closed(
             events=tuple(self._file.seen), false_alarms=tuple(self._file.false_alarms), reason=self._closing
@@ -158,51 +155,6 @@ class IncidentWorkflow(Following, Obeying):
             or what != [(action.type, action.peer, action.targets) for action in staged.actions]
         )
 
-    async def _act(self, decision: Decision, approval: Approval | None = None) -> Outcome:
-        """Write the decision, or stage it. A cancel does not interrupt this: what is written is known."""
-        return await asyncio.shield(asyncio.create_task(self._write(decision, approval)))
-
-    async def _write(self, decision: Decision, approval: Approval | None) -> Outcome:
-        async with self._writing:
-            summary = "; ".join(action.summary for action in decision.actions)[:180]
-            activity = Remediating.apply_plan if decision.execute or approval else Remediating.stage_plan
-            outcome: Outcome = await workflow.execute_activity_method(
-                activity, ApplyRequest(decision=decision, approval=approval), summary=summary, **CHANGE
-            )
-            self._file.replan()
-            self._file.acted(outcome)
-            self._file.note(workflow.now(), f"{outcome.disposition}: {summary}", outcome.reason)
-            if outcome.disposition is Disposition.STAGED:
-                self._stage(decision, outcome)
-            return outcome
-
-    def _stage(self, decision: Decision, outcome: Outcome) -> None:
-        """Ask a person, bound to this plan and these targets."""
-        self._file.staged = decision
-        uids = {target.uid for action in decision.actions for target in action.targets if target.uid}
-        self._gate.ask(
-            WaitingFor(
-                kind="approve the plan",
-                plan_hash=outcome.plan.hash,
-                deadline=workflow.now() + timedelta(seconds=self._file.given.approval_seconds),
-                roles=outcome.roles,
-                target_uids=tuple(sorted(uids)),
-            )
-        )
-        self._beside(self._outwait())
-
-    async def _outwait(self) -> None:
-        """Silence means no."""
-        asked = self._gate.waiting
-        if asked and await self._gate.silence("approval deadline: silence means no"):
-            self._gate.withdraw()
-            self._file.settle(ActionState.REFUSED, "nobody answered in time: silence means no")
-            self._file.note(workflow.now(), "nobody answered in time", "silence means no")
-            self._publish()
-            await self._tell(
-                story.note(self._incident(), PageKind.OUTCOME, "nobody answered in time", workflow.now())
-            )
-
     @workflow.signal(description="New or repeated ThreatEvents")
     def events(self, said: dict[str, Any]) -> None:
         """Take in a batch. What does not decode is said, not dropped in silence."""
@@ -244,7 +196,7 @@ class IncidentWorkflow(Following, Obeying):
         async with self._writing:
             await self._stack.hand_over(self._file)
         if self._file.standing:
-            await self._stack.cancel()
+            await self._stack.cancel(self._file)
             await workflow.wait_condition(lambda: not self._file.standing)
         self._file.note(workflow.now(), "cancelled", "everything was put back")
         self._publish()

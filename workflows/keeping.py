@@ -1,9 +1,12 @@
 """What can be done with a stack of applied actions: look, hold, put back, extend; and tell of it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.notify import Notifying
@@ -22,7 +25,9 @@ with workflow.unsafe.imports_passed_through():
     )
 
 from workflows.approval import ApprovalGate
-from workflows.options import CHANGE, TELL
+from workflows.options import CARE, CHANGE, LATER, TELL
+
+Request = TypeVar("Request", StackRequest, RevertRequest, ExtendRequest)
 
 
 class Keeping:
@@ -33,6 +38,10 @@ class Keeping:
     _gate: ApprovalGate
     _turn: asyncio.Lock
     _changed: bool
+    _trouble: str
+    """What the executor last said when it would not do something."""
+    _not_before: datetime
+    """When the clock of the stack may ask it again."""
     _aside: set[asyncio.Task[None]]
 
     @property
@@ -48,23 +57,28 @@ class Keeping:
     async def _verify(self) -> None:
         if not any(receipt.state is ActionState.APPLIED for receipt in self._standing):
             return
-        async with self._turn:
-            done = await workflow.execute_activity_method(
-                Remediating.verify_stack, self._request(), summary="does it work?", **CHANGE
-            )
-            self._take(done)
+        done = await self._done(Remediating.verify_stack, self._request(), "does it work?", CARE)
+        if done is None:
+            self._give_up_verifying()
+            await self._report((f"not verified: {self._trouble}",))
+            return
         await self._report(done.notes)
         if done.target_gone:
             await self._revert(Cause.TARGET_GONE)
 
+    def _give_up_verifying(self) -> None:
+        """What could not be looked at stands all the same, and is not called effective."""
+        for receipt in self._standing:
+            if receipt.state is ActionState.APPLIED:
+                unseen = {"state": ActionState.UNVERIFIED, "reason": self._trouble}
+                self._receipts[receipt.action.id] = receipt.model_copy(update=unseen)
+
     async def _hold(self) -> None:
         """Somebody changed the world around the stack: write what is missing, or say that it does not hold."""
         self._changed = False
-        async with self._turn:
-            done = await workflow.execute_activity_method(
-                Remediating.hold_stack, self._request(), summary="hold it against drift", **CHANGE
-            )
-            self._take(done)
+        done = await self._done(Remediating.hold_stack, self._request(), "hold it against drift", CARE)
+        if done is None:
+            return
         await self._report(done.notes)
         if done.target_gone:
             await self._revert(Cause.TARGET_GONE)
@@ -73,14 +87,12 @@ class Keeping:
 
     async def _revert(self, cause: Cause, approval: Approval | None = None) -> Answer:
         """Put everything back, newest first; what somebody else changed stays, and is said."""
-        async with self._turn:
-            done = await workflow.execute_activity_method(
-                Remediating.revert_stack,
-                RevertRequest(stack=self._request(), cause=cause, approval=approval),
-                summary=f"put back: {approval.actor if approval else cause}",
-                **CHANGE,
-            )
-            self._take(done)
+        request = RevertRequest(stack=self._request(), cause=cause, approval=approval)
+        done = await self._done(
+            Remediating.revert_stack, request, f"put back: {approval.actor if approval else cause}"
+        )
+        if done is None:
+            return await self._unable(approval)
         left = [receipt for receipt in done.receipts if receipt.state.stands]
         answer = Answer(accepted=not left, message="; ".join(done.notes) or "everything was put back")
         await self._report(done.notes, {approval.id: answer} if approval else {})
@@ -89,15 +101,49 @@ class Keeping:
         return answer
 
     async def _extend(self, seconds: int, approval: Approval | None) -> Answer:
-        async with self._turn:
-            done = await workflow.execute_activity_method(
-                Remediating.extend_stack,
-                ExtendRequest(stack=self._request(), seconds=seconds, approval=approval),
-                summary=f"let it stand {seconds // 60} min longer",
-                **CHANGE,
-            )
-            self._take(done)
+        request = ExtendRequest(stack=self._request(), seconds=seconds, approval=approval)
+        done = await self._done(Remediating.extend_stack, request, f"let it stand {seconds // 60} min longer")
+        if done is None:
+            return await self._unable(approval)
         answer = Answer(accepted=True, message="; ".join(done.notes) or "extended")
+        await self._report((answer.message,), {approval.id: answer} if approval else {})
+        return answer
+
+    async def _done(
+        self,
+        what: Callable[[Remediating, Request], Awaitable[Stack]],
+        request: Request,
+        summary: str,
+        options: dict[str, Any] = CHANGE,
+    ) -> Stack | None:
+        """Let the executor do one thing with the stack; None where it would not, and people are told.
+
+        Nothing that it answers ends us: what stands must have an owner.
+        """
+        async with self._turn:
+            try:
+                done: Stack = await workflow.execute_activity_method(
+                    what, request, summary=summary, **options
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                self._in_trouble(f"{what.__name__.replace('_', ' the ')}: {error.cause or error}")
+                return None
+            self._trouble = ""
+            self._take(done)
+            return done
+
+    def _in_trouble(self, trouble: str) -> None:
+        """Keep in mind what the executor would not do, and tell people of it once."""
+        self._not_before = workflow.now() + LATER
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._tell(PageKind.DRIFT, f"the executor could not {trouble}")
+
+    async def _unable(self, approval: Approval | None) -> Answer:
+        """Tell whoever asked that it was not done."""
+        answer = Answer(accepted=False, message=f"not done: {self._trouble}")
         await self._report((answer.message,), {approval.id: answer} if approval else {})
         return answer
 

@@ -97,7 +97,7 @@ class Obeying(Commanded):
             self._file.stood_down |= approval.verb is Verb.STAND_DOWN
         if not self._file.standing:
             return Answer(accepted=True, message="nothing stands; nothing more will be written here")
-        await self._stack.command(approval)
+        await self._stack.command(self._file, approval)
         await workflow.wait_condition(lambda: approval.id in self._answers)
         return self._answers.pop(approval.id)
 

@@ -36,6 +36,15 @@ CHANGE: dict[str, Any] = {
 }
 """What writes: retried for ever, for every attempt does the same thing once."""
 
+LATE = timedelta(seconds=10)
+"""How long a decision may be with the executor before people are told that nothing came of it yet."""
+
+CARE: dict[str, Any] = {**CHANGE, "schedule_to_close_timeout": timedelta(minutes=2)}
+"""What looks after a stack: given up after a while, for a person who undoes it must not wait behind it."""
+
+LATER = timedelta(minutes=1)
+"""How long the clock of a stack waits after the executor would not do what was due."""
+
 ASK: dict[str, Any] = {
     "task_queue": FORENSIC_INVESTIGATOR,
     "start_to_close_timeout": timedelta(seconds=30),

@@ -33,7 +33,9 @@ def state(file: CaseFile, waiting: WaitingFor | None) -> IncidentState:
         return IncidentState.UNDONE
     if ActionState.SHADOW in states:
         return IncidentState.SHADOWED
-    return IncidentState.OBSERVED if file.decisions else IncidentState.INVESTIGATING
+    if not file.decisions or (file.decisions[-1].actions and not states):
+        return IncidentState.INVESTIGATING
+    return IncidentState.OBSERVED
 
 
 def summary(file: CaseFile, waiting: WaitingFor | None) -> Summary:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -46,6 +47,8 @@ class RemediationWorkflow(Keeping, Commanded):
         self._changed = False
         self._said: list[Approval] = []
         self._cancelled = False
+        self._trouble = ""
+        self._not_before = workflow.now()
         self._aside: set[asyncio.Task[None]] = set()
 
     @workflow.run
@@ -56,8 +59,9 @@ class RemediationWorkflow(Keeping, Commanded):
                 self._tell(PageKind.DRIFT, "nobody owned this containment any more: it was adopted")
             while not await self._over():
                 await self._next()
-        except asyncio.CancelledError:
-            await asyncio.shield(asyncio.create_task(self._revert(Cause.CANCELLED)))
+        except (asyncio.CancelledError, ActivityError) as error:
+            if is_cancelled_exception(error):
+                await asyncio.shield(asyncio.create_task(self._revert(Cause.CANCELLED)))
             raise
         return Stack(receipts=tuple(self._receipts.values()))
 
@@ -117,7 +121,8 @@ class RemediationWorkflow(Keeping, Commanded):
             return None
         if self._gate.waiting is not None:
             return self._gate.waiting.deadline
-        return self._expires_at - timedelta(seconds=self._given.approval_seconds if self._asks() else 0)
+        early = timedelta(seconds=self._given.approval_seconds if self._asks() else 0)
+        return max(self._expires_at - early, self._not_before)
 
     def _asks(self) -> bool:
         return any(receipt.on_expiry is not OnExpiry.RELEASE for receipt in self._standing)
@@ -125,7 +130,8 @@ class RemediationWorkflow(Keeping, Commanded):
     async def _expire(self) -> None:
         """The time is up: release what may be released; of what asks, silence means that it stays."""
         if not self._asks():
-            self._tell(PageKind.EXPIRY, "the time is up: it is put back now")
+            if not self._trouble:
+                self._tell(PageKind.EXPIRY, "the time is up: it is put back now")
             await self._revert(Cause.EXPIRED)
             return
         self._gate.ask(
@@ -145,10 +151,10 @@ class RemediationWorkflow(Keeping, Commanded):
         self._gate.withdraw()
         if self._extensions_left:
             self._extensions_left -= 1
-            await self._extend(self._standing[-1].action.ttl_seconds, None)
-            self._tell(PageKind.EXPIRY, f"nobody answered: extended, {self._extensions_left} left")
-        else:
-            await self._revert(Cause.EXPIRED)
+            extended = await self._extend(self._standing[-1].action.ttl_seconds, None)
+            if extended.accepted:
+                self._tell(PageKind.EXPIRY, f"nobody answered: extended, {self._extensions_left} left")
+        elif (await self._revert(Cause.EXPIRED)).accepted:
             self._tell(PageKind.EXPIRY, "nobody answered any more: it was put back")
 
     @workflow.signal(description="More actions were applied")

@@ -55,7 +55,12 @@ def details(incident: Incident) -> str:
         line for receipt in incident.receipts if receipt.state.stands for line in receipt.plan.residual
     }
     if residual:
-        lines += ["", "#### What stays open", "", *(f"- {markdown(line, SHOWN)}" for line in sorted(residual))]
+        lines += [
+            "",
+            "#### What stays open",
+            "",
+            *(f"- {markdown(line, SHOWN)}" for line in sorted(residual)),
+        ]
     lines += ["", "#### Timeline (UTC)", "", *map(_moment, incident.timeline[-MOMENTS:])]
     return "\n".join(lines)
 
@@ -127,7 +132,7 @@ def page(incident: Incident, decision: Decision, at: datetime) -> Page:
 def note(incident: Incident, kind: PageKind, text: str, at: datetime) -> Page:
     """Return a short message about something that happened to an incident."""
     summary = incident.summary
-    severity = Severity.HIGH if kind is PageKind.DRIFT else Severity.INFO
+    severity = Severity.HIGH if kind in (PageKind.DRIFT, PageKind.PAGE) else Severity.INFO
     return Page(
         incident=summary.id,
         cluster=incident.cluster,

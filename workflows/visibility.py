@@ -3,11 +3,18 @@
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
 
 with workflow.unsafe.imports_passed_through():
-    from signals.incidents import Incident
+    from signals.display import terminal
+    from signals.incidents import Incident, IncidentState, Summary
     from signals.subjects import MEMO, MEMO_TITLE, keyword_list
+    from signals.threats import ThreatEvent
 
 from workflows import story
 
@@ -22,6 +29,28 @@ CONFIDENCE = SearchAttributeKey.for_float("FirebreakConfidence")
 ENTITIES = SearchAttributeKey.for_keyword_list("FirebreakEntities")
 TECHNIQUES = SearchAttributeKey.for_keyword_list("FirebreakTechniques")
 DEADLINE = SearchAttributeKey.for_datetime("FirebreakDeadline")
+
+
+def first_sight(incident: str, event: ThreatEvent) -> tuple[dict[str, Any], TypedSearchAttributes]:
+    """Return memo and search attributes to start an incident with: it is listed before it has done anything."""
+    seen = Summary(
+        id=incident,
+        title=event.title,
+        state=IncidentState.INVESTIGATING,
+        tier=1,
+        severity=event.severity,
+        confidence=event.confidence,
+        mode=event.mode,
+        opened_at=event.accepted_at or event.observed_at,
+        entities=(str(event.subject),),
+    )
+    memo = {MEMO: seen.model_dump(mode="json"), MEMO_TITLE: terminal(event.title, 120)}
+    attributes = [
+        SearchAttributePair(CLUSTER, event.cluster.name),
+        SearchAttributePair(NAMESPACE, event.subject.namespace or ""),
+        SearchAttributePair(STATE, str(seen.state)),
+    ]
+    return memo, TypedSearchAttributes(attributes)
 
 
 def show(incident: Incident) -> None:
