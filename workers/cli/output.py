@@ -6,8 +6,10 @@ Both machine forms are ASCII: what an attacker wrote into a command line cannot 
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+Row = TypeVar("Row")
 
 
 def emit(options: Namespace, document: Any, table: Callable[[], None]) -> None:
@@ -20,6 +22,26 @@ def emit(options: Namespace, document: Any, table: Callable[[], None]) -> None:
         yaml.safe_dump(document, sys.stdout, sort_keys=False)
     else:
         table()
+
+
+def emit_rows(
+    options: Namespace,
+    rows: Iterator[Row],
+    document: Callable[[Row], Any],
+    table: Callable[[Iterator[Row]], None],
+) -> None:
+    """Print a list as `emit` does, but element by element: it may be longer than memory is wide."""
+    if options.output != "json":
+        if options.output == "yaml":
+            emit(options, [document(row) for row in rows], lambda: None)
+        else:
+            table(rows)
+        return
+    before = "[\n"
+    for row in rows:
+        sys.stdout.write(before + json.dumps(document(row)).replace("\x7f", "\\u007f"))
+        before = ",\n"
+    print("[]" if before == "[\n" else "\n]")
 
 
 def note(text: str) -> None:

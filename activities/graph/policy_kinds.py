@@ -1,0 +1,202 @@
+"""Reads each kind of network policy into the one form of `tiers`."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from activities.graph.network_policy import DIRECTIONS, PEERS, RULES, Direction, Object, directions
+from activities.graph.tiers import Block, Effect, Peer, Pods, Policy, Ports, Rule, Tier, Unmodelled
+from activities.graph.workloads import DEFAULT
+from signals.errors import BadInput
+
+_EFFECTS: Mapping[str, Effect] = MappingProxyType(
+    {"Allow": Effect.ALLOW, "Accept": Effect.ALLOW, "Deny": Effect.DENY, "Pass": Effect.SKIP}
+)
+LOWEST = 1001
+"""Priority behind all that can be given."""
+
+
+def policies(objects: Iterable[Object]) -> list[Policy]:
+    """Return all policies among some objects, in the order in which they decide.
+
+    Raises:
+        BadInput: one of them cannot be understood; it is named.
+    """
+    found = [policy for manifest in objects if (policy := _policy(manifest))]
+    return sorted(found, key=lambda policy: (policy.tier, policy.priority, policy.name, policy.kind))
+
+
+def _policy(manifest: Object) -> Policy | None:
+    group, kind = str(manifest.get("apiVersion", "")).rpartition("/")[0], manifest.get("kind", "")
+    reader = _READERS.get((group, kind))
+    if reader is None:
+        return None
+    try:
+        return reader(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        name = _name(manifest.get("metadata") or {})
+        raise BadInput(f"The {kind} {name} cannot be understood: {error!r}.") from error
+
+
+def _name(metadata: Mapping[str, Any]) -> str:
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata.get('name')}" if namespace else str(metadata.get("name"))
+
+
+def _network_policy(manifest: Object) -> Policy:
+    metadata, spec = manifest["metadata"], manifest.get("spec") or {}
+    namespace = metadata.get("namespace") or DEFAULT
+    return Policy(
+        kind=manifest["kind"],
+        name=f"{namespace}/{metadata['name']}",
+        tier=Tier.NAMESPACED,
+        subject=Pods(namespace=namespace, pods=spec.get("podSelector") or {}),
+        rules={
+            direction: tuple(
+                Rule(
+                    index=index,
+                    effect=Effect.ALLOW,
+                    peers=tuple(_plain_peer(namespace, peer) for peer in rule.get(PEERS[direction]) or []),
+                    ports=tuple(_plain_port(port) for port in rule.get("ports") or []),
+                )
+                for index, rule in enumerate(spec.get(RULES[direction]) or [])
+            )
+            for direction in directions({"spec": spec})
+        },
+    )
+
+
+def _plain_peer(namespace: str, peer: Object) -> Peer:
+    if peer.get("ipBlock") is not None:
+        block = peer["ipBlock"]
+        return Block(cidr=block["cidr"], holes=tuple(block.get("except") or ()), pods=False)
+    pods = peer.get("podSelector") or {}
+    if peer.get("namespaceSelector") is None:
+        if peer.get("podSelector") is None:
+            raise ValueError("a peer is empty")
+        return Pods(namespace=namespace, pods=pods)
+    return Pods(namespaces=peer["namespaceSelector"], pods=pods)
+
+
+def _plain_port(port: Object) -> Ports:
+    protocol, first = port.get("protocol") or "TCP", port.get("port")
+    if first is None:
+        return Ports(protocol=protocol)
+    if isinstance(first, str):
+        return Ports(protocol=protocol, name=first)
+    return Ports(protocol=protocol, first=first, last=port.get("endPort") or first)
+
+
+def _cluster_wide(manifest: Object) -> Policy:
+    """Read AdminNetworkPolicy, BaselineAdminNetworkPolicy and ClusterNetworkPolicy: one shape, few other names."""
+    spec = manifest["spec"]
+    tier = Tier.BASELINE if manifest["kind"].startswith("Baseline") else Tier.ADMIN
+    if manifest["kind"] == "ClusterNetworkPolicy":
+        tier = {"Admin": Tier.ADMIN, "Baseline": Tier.BASELINE}[spec["tier"]]
+    subject = _cluster_peer(spec["subject"])
+    known = isinstance(subject, Pods)
+    return Policy(
+        kind=manifest["kind"],
+        name=manifest["metadata"]["name"],
+        tier=tier,
+        priority=spec.get("priority", LOWEST),
+        subject=subject if isinstance(subject, Pods) else Pods(),
+        rules={
+            direction: tuple(
+                part
+                for index, rule in enumerate(spec[RULES[direction]])
+                for part in _cluster_rule(index, rule, direction, known)
+            )
+            for direction in DIRECTIONS
+            if spec.get(RULES[direction])
+        },
+    )
+
+
+def _cluster_rule(index: int, rule: Object, direction: Direction, known: bool) -> Iterator[Rule]:
+    """Yield what a rule surely does, and behind that what it may do."""
+    read = [_cluster_peers(peer) for peer in rule[PEERS[direction]]]
+    peers = [peer for some in read for peer in some]
+    ports = [_cluster_port(port) for port in rule.get("ports") or rule.get("protocols") or []]
+    if not known or any(port is None for port in ports):
+        yield Rule(index=index, effect=Effect.UNKNOWN, peers=tuple(peers))
+        return
+    clear = tuple(port for port in ports if port is not None)
+    sure = tuple(peer for peer in peers if not isinstance(peer, Unmodelled))
+    unsure = tuple(peer for peer in peers if isinstance(peer, Unmodelled))
+    effect = _EFFECTS.get(rule["action"], Effect.UNKNOWN)
+    if sure:
+        yield Rule(index=index, effect=effect, peers=sure, ports=clear)
+    if unsure:
+        yield Rule(index=index, effect=Effect.UNKNOWN, peers=unsure, ports=clear)
+
+
+def _cluster_peers(peer: Object) -> tuple[Peer, ...]:
+    if peer.get("networks"):
+        return tuple(Block(cidr=cidr, pods=True) for cidr in peer["networks"])
+    return (_cluster_peer(peer),)
+
+
+def _cluster_peer(peer: Object) -> Pods | Unmodelled:
+    if peer.get("pods") is not None:
+        selected = peer["pods"]
+        return Pods(
+            namespaces=selected.get("namespaceSelector") or {}, pods=selected.get("podSelector") or {}
+        )
+    if peer.get("namespaces") is not None:
+        return Pods(namespaces=peer["namespaces"])
+    return Unmodelled(outside=peer.get("nodes") is not None or bool(peer.get("domainNames")))
+
+
+def _cluster_port(port: Object) -> Ports | None:
+    """Return one entry of `ports` (v1alpha1) or `protocols` (v1alpha2); None where it is of another shape."""
+    named = port.get("namedPort") or port.get("destinationNamedPort")
+    if named:
+        return Ports(protocol=None, name=named)
+    if number := port.get("portNumber"):
+        return Ports(protocol=number.get("protocol") or "TCP", first=number["port"], last=number["port"])
+    if span := port.get("portRange"):
+        return Ports(protocol=span.get("protocol") or "TCP", first=span["start"], last=span["end"])
+    for protocol in ("tcp", "udp", "sctp"):
+        if protocol in port:
+            return _destination_port(protocol.upper(), (port[protocol] or {}).get("destinationPort"))
+    return None
+
+
+def _destination_port(protocol: str, port: Object | None) -> Ports:
+    if port is None:
+        return Ports(protocol=protocol)
+    span = port.get("range") or {"start": port["number"], "end": port["number"]}
+    return Ports(protocol=protocol, first=span["start"], last=span["end"])
+
+
+def _unmodelled(manifest: Object) -> Policy:
+    metadata = manifest["metadata"]
+    anything = (Rule(index=0, effect=Effect.UNKNOWN),)
+    return Policy(
+        kind=manifest["kind"],
+        name=_name(metadata),
+        tier=Tier.UNMODELLED,
+        subject=Pods(namespace=metadata.get("namespace")),
+        rules=dict.fromkeys(DIRECTIONS, anything),
+    )
+
+
+_READERS: Mapping[tuple[str, str], Callable[[Object], Policy]] = MappingProxyType(
+    {
+        ("networking.k8s.io", "NetworkPolicy"): _network_policy,
+        ("policy.networking.k8s.io", "AdminNetworkPolicy"): _cluster_wide,
+        ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): _cluster_wide,
+        ("policy.networking.k8s.io", "ClusterNetworkPolicy"): _cluster_wide,
+        ("cilium.io", "CiliumNetworkPolicy"): _unmodelled,
+        ("cilium.io", "CiliumClusterwideNetworkPolicy"): _unmodelled,
+        ("projectcalico.org", "NetworkPolicy"): _unmodelled,
+        ("projectcalico.org", "GlobalNetworkPolicy"): _unmodelled,
+        ("crd.projectcalico.org", "NetworkPolicy"): _unmodelled,
+        ("crd.projectcalico.org", "GlobalNetworkPolicy"): _unmodelled,
+        ("crd.antrea.io", "NetworkPolicy"): _unmodelled,
+        ("crd.antrea.io", "ClusterNetworkPolicy"): _unmodelled,
+    }
+)
+KINDS = frozenset(_READERS)
+"""(group, kind) of all that is a policy here."""
