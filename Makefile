@@ -13,6 +13,7 @@ help: ## Show the verbs
 setup: $(STAMP) ## Install what is locked into .venv
 
 $(STAMP): requirements.lock pyproject.toml
+	@echo "Installing what is locked into $(VENV) (once) …"
 	@if command -v uv >/dev/null; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
 	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \

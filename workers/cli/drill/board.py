@@ -48,11 +48,11 @@ class Board:
             self._row(COLUMNS, ("bold", "bold", "bold"))
 
     def tell(self, happened: str, means: str = "", waits: str = "") -> None:
-        """Tell one step. What would be broken in its column, so that nobody can copy it, gets a line of its own."""
+        """Tell one step. A command that its column would break, so that nobody can copy it, gets its own line."""
         if self.silent:
             return
         room = self.screen.console.width // len(COLUMNS) - GAP
-        broken = any(len(word) > room for word in waits.split())
+        broken = "firebreak " in waits and len(waits) > room
         self.screen.say()
         self._row((happened, means, "" if broken else waits), ("", "dim", "cyan"))
         if broken:
