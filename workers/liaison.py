@@ -204,7 +204,10 @@ async def run(context: Context) -> None:
     async with worker:
         ears = asyncio.create_task(listening.listen())
         context.ready()
-        await context.stopping.wait()
+        stopping = asyncio.create_task(context.stopping.wait())
+        await asyncio.wait({ears, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if ears.done():
+            ears.result()  # deaf, it must end: whoever runs it starts it again
         ears.cancel()
         await asyncio.gather(ears, return_exceptions=True)
 

@@ -18,7 +18,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from activities.adapters.kubernetes_http import Expired, Http, Query, path_of, patiently
 from activities.ports import NAMESPACES, Change, Manifest, Resource
 from signals.entities import ClusterRef
-from signals.errors import BadInput, Unavailable
+from signals.errors import BadInput, Refused, Unavailable
 from signals.plans import ObjectRef
 from signals.subjects import MANAGER
 
@@ -140,6 +140,8 @@ class KubernetesCluster:
                             yield change
             except Unavailable as error:
                 await asyncio.sleep(error.retry_after or random.uniform(0.1, 1.0))  # noqa: S311 - no secret
+            except Refused:  # a server that restarts forbids everything until it has read its own rules
+                await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             except Expired:
                 version = ""
 

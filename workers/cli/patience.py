@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from signals.errors import Unavailable
+from signals.errors import FirebreakError, Unavailable
 
 T = TypeVar("T")
 
@@ -14,18 +14,22 @@ PAUSE = 0.25
 """Seconds between two attempts."""
 
 
-async def patiently(ask: Callable[[], Awaitable[T]], seconds: float = SECONDS) -> T:
-    """Return what `ask` returns, repeating it while a server is unavailable.
+async def patiently(
+    ask: Callable[[], Awaitable[T]],
+    seconds: float = SECONDS,
+    errors: tuple[type[FirebreakError], ...] = (Unavailable,),
+) -> T:
+    """Return what `ask` returns, repeating it while a server is unavailable (or says other `errors`).
 
     Raises:
-        Unavailable: it still was after `seconds`.
+        Unavailable: it still was after `seconds`; so with the other `errors`.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while True:
         try:
             return await ask()
-        except Unavailable:
+        except errors:
             if loop.time() + PAUSE > deadline:
                 raise
             await asyncio.sleep(PAUSE)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from signals.errors import BadInput, Refused
-from workers.cli.target import PERSONS, Target, cluster_arguments, resolve, temporal_arguments
+from workers.cli.target import PERSONS, Target, cluster_arguments, cluster_only
 
 if TYPE_CHECKING:
     from signals.approvals import Verb
@@ -19,7 +19,6 @@ def speaker_arguments(parser: ArgumentParser, person: str = "oncall") -> None:
         "--as", dest="name", metavar="NAME", help="your name, on a memory cluster: nobody proves it there"
     )
     cluster_arguments(parser)
-    temporal_arguments(parser)
 
 
 def incident_arguments(parser: ArgumentParser) -> None:
@@ -32,7 +31,7 @@ def run(options: Namespace, verb: "Verb", what: dict[str, Any]) -> int:
     """Say one thing as the person that the options name, print the answer, and return the exit code."""
     import asyncio
 
-    target = resolve(options)
+    target = cluster_only(options)
     return conclude(options, asyncio.run(speak(target, verb, what, options.person, options.name)))
 
 

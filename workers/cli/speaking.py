@@ -15,6 +15,8 @@ REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews")
 
 ANSWER_SECONDS = 15.0 + SECONDS
 """How long the liaison may take: its own deadline, and the restart of a server on the way."""
+KNOWN_SECONDS = SECONDS
+"""How long an API server that restarts may take to know people again."""
 POLL_SECONDS = 0.1
 
 
@@ -32,11 +34,16 @@ class Said:
 async def whoami(cluster: Cluster) -> str:
     """Return the user name that the API server knows this person by.
 
+    Whom it knows may ask this. In the first second after a restart it does not know its own rules, though, and
+    forbids everything: so a refusal is asked about again.
+
     Raises:
         Refused: it does not know them.
     """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    answer = await patiently(lambda: cluster.create(REVIEWS.ref(""), review))
+    answer = await patiently(
+        lambda: cluster.create(REVIEWS.ref(""), review), KNOWN_SECONDS, (Unavailable, Refused)
+    )
     username: str = answer["status"]["userInfo"]["username"]
     return username
 

@@ -3,12 +3,14 @@
 from argparse import ArgumentParser, Namespace
 
 from workers.cli import person
+from workers.cli.target import temporal_arguments
 from workers.cli.verb import Verb
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Add which incident, which plan and why not."""
     person.incident_arguments(parser)
+    temporal_arguments(parser)
     parser.add_argument("--plan-hash", metavar="H", help="insist: refuse if the plan is another one by now")
     parser.add_argument("--reason", required=True, help="kept with the incident")
 
