@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from activities.graph.selectors import matches as matches
+
 Direction = Literal["Ingress", "Egress"]
 DIRECTIONS: tuple[Direction, Direction] = ("Ingress", "Egress")
 RULES: Mapping[Direction, str] = {"Ingress": "ingress", "Egress": "egress"}
@@ -56,29 +58,6 @@ class World:
 
     policies: Sequence[Object]
     namespaces: Mapping[str, Mapping[str, str]]
-
-
-def matches(selector: Object | None, labels: Mapping[str, str]) -> bool:
-    """Return whether a label selector selects these labels; an empty one selects all, None nothing."""
-    if selector is None:
-        return False
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_holds(term, labels) for term in selector.get("matchExpressions") or [])
-
-
-def _holds(term: Object, labels: Mapping[str, str]) -> bool:
-    key, values = term["key"], term.get("values") or []
-    match term["operator"]:
-        case "In":
-            return key in labels and labels[key] in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-    return False
 
 
 def directions(policy: Object) -> tuple[Direction, ...]:

@@ -5,14 +5,12 @@ thousands of objects cost microseconds each.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Labels = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(NamedTuple):
     """One thing that labels must fulfil: the key is there (with one of `values`, where given), or it is not so."""
 
     key: str
@@ -29,23 +27,23 @@ IMPOSSIBLE = Requirement("", (), True)
 """Fulfilled by nothing: an operator that nobody knows selects nothing."""
 
 
-def requirements(selector: Mapping[str, Any]) -> tuple[Requirement, ...]:
-    """Return what a label selector requires; all of it must hold, and an empty one requires nothing."""
-    found = [Requirement(key, (value,), True) for key, value in (selector.get("matchLabels") or {}).items()]
-    for term in selector.get("matchExpressions") or []:
+def requirements(selector: Mapping[str, Any]) -> Iterator[Requirement]:
+    """Yield what a label selector requires; all of it must hold, and an empty one requires nothing."""
+    for key, value in (selector.get("matchLabels") or {}).items():
+        yield Requirement(key, (value,), True)
+    for term in selector.get("matchExpressions") or ():
         key, values = term["key"], tuple(term.get("values") or ())
         match term["operator"]:
             case "In":
-                found.append(Requirement(key, values, True))
+                yield Requirement(key, values, True)
             case "NotIn":
-                found.append(Requirement(key, values, False))
+                yield Requirement(key, values, False)
             case "Exists":
-                found.append(Requirement(key, None, True))
+                yield Requirement(key, None, True)
             case "DoesNotExist":
-                found.append(Requirement(key, None, False))
+                yield Requirement(key, None, False)
             case _:
-                found.append(IMPOSSIBLE)
-    return tuple(found)
+                yield IMPOSSIBLE
 
 
 def matches(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
@@ -71,7 +69,7 @@ class LabelIndex:
 
     def select(self, selector: Mapping[str, Any]) -> int:
         """Return the objects that a selector selects, as a bitset."""
-        wanted = requirements(selector)
+        wanted = tuple(requirements(selector))
         if wanted not in self._answers:
             answer = self.everything
             for one in wanted:
