@@ -27,8 +27,20 @@ _NAMESPACED = {
     "batch": "Job CronJob",
     "networking.k8s.io": "NetworkPolicy",
     "rbac.authorization.k8s.io": "Role RoleBinding",
+    "cilium.io": "CiliumNetworkPolicy",
+    "projectcalico.org": "NetworkPolicy",
+    "crd.projectcalico.org": "NetworkPolicy",
+    "crd.antrea.io": "NetworkPolicy",
 }
-_CLUSTER_SCOPED = {"": "Namespace Node", "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding"}
+_CLUSTER_SCOPED = {
+    "": "Namespace Node",
+    "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding",
+    "policy.networking.k8s.io": "AdminNetworkPolicy BaselineAdminNetworkPolicy ClusterNetworkPolicy",
+    "cilium.io": "CiliumClusterwideNetworkPolicy",
+    "projectcalico.org": "GlobalNetworkPolicy",
+    "crd.projectcalico.org": "GlobalNetworkPolicy",
+    "crd.antrea.io": "ClusterNetworkPolicy",
+}
 KINDS: Mapping[tuple[str, str], bool] = MappingProxyType(
     {
         (group, kind): namespaced
@@ -110,7 +122,7 @@ def gather(found: Iterable[Document | Broken]) -> Snapshot:
     Raises:
         BadInput: some of them are broken.
     """
-    objects: dict[tuple[str, str, str], Located] = {}
+    objects: dict[tuple[str, ...], Located] = {}
     ignored: Counter[str] = Counter()
     broken: list[Broken] = []
     for document in found:
@@ -121,7 +133,8 @@ def gather(found: Iterable[Document | Broken]) -> Snapshot:
             ignored[checked] += 1
         else:
             metadata = checked.object["metadata"]
-            key = (checked.object["kind"], metadata.get("namespace", ""), metadata["name"])
+            group = checked.object["apiVersion"].rpartition("/")[0]
+            key = (group, checked.object["kind"], metadata.get("namespace", ""), metadata["name"])
             objects.pop(key, None)
             objects[key] = checked
     if broken:
