@@ -1,4 +1,3 @@
-from typing import Any
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -9,15 +8,9 @@ from signals.incidents import IncidentState
 from signals.receipts import ActionState
 from signals.subjects import MEMO
 from signals.threats import Mode
-from tests.workflows.world import CLUSTER, World, essence
+from tests.workflows.world import CLUSTER, World, essence, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def settled(incident: Any) -> bool:
-    """Whether everything that was applied was verified."""
-    states = {receipt.state for receipt in incident.receipts}
-    return bool(states) and ActionState.APPLIED not in states
 
 
 async def test_a_certain_alert_is_contained_verified_and_undone_byte_for_byte(world: World) -> None:

@@ -21,6 +21,7 @@ from signals.errors import Conflict
 from signals.incidents import Incident
 from signals.pages import Page
 from signals.policy import Policy
+from signals.receipts import ActionState
 from signals.requests import Batch, IncidentInput
 from signals.subjects import AGENTS, INCIDENT_WORKFLOW, LIAISON, ORCHESTRATOR
 from signals.threats import Mode, Severity, ThreatEvent
@@ -252,6 +253,12 @@ class World:
         pod = await self.cluster.get(PODS.ref("web-0", place.namespace))
         policy = await self.cluster.get(NETWORK_POLICIES.ref("allow-web", place.namespace))
         return pod, policy, await self.cluster.list(NETWORK_POLICIES, place.namespace)
+
+
+def settled(incident: Incident) -> bool:
+    """Whether everything that was applied was verified."""
+    states = {receipt.state for receipt in incident.receipts}
+    return bool(states) and ActionState.APPLIED not in states
 
 
 def essence(manifest: Manifest) -> Manifest:
