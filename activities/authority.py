@@ -4,6 +4,7 @@ It reads the enrolment again, runs the control-plane predicate over the real pla
 namespace, and believes a decision only by the orchestrator's signature and an approval only by the liaison's.
 """
 
+import asyncio
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import ceil
@@ -12,7 +13,6 @@ from activities.ports import ENROLMENTS, PODS, Cluster, Manifest
 from activities.predicate import impacts, refused_always
 from signals.approvals import Approval, Verb
 from signals.decisions import Decision, Tier
-from signals.entities import Entity
 from signals.envelope import Trust
 from signals.errors import NotFound, Refused
 from signals.plans import Plan
@@ -92,13 +92,19 @@ class Authority:
 
     async def rule(self, decision: Decision, plan: Plan, approval: Approval | None) -> Ruling:
         """Return what may be done with this plan now, whatever the decision hoped for."""
-        pods = [pod for action in plan.actions for pod in await self._targets(action.action.targets)]
+        targets = [target for action in plan.actions for target in action.action.targets]
+        namespaces = sorted({target.namespace for target in targets if target.namespace})
+        mode, crowds = await asyncio.gather(
+            self._mode(namespaces),
+            asyncio.gather(*(self._cluster.list(PODS, namespace) for namespace in namespaces)),
+        )
+        if mode is None:
+            return Ruling(disposition=Disposition.REFUSED, reason="a target's namespace is not enrolled")
+        uids = {target.uid for target in targets}
+        pods = [pod for crowd in crowds for pod in crowd if pod["metadata"]["uid"] in uids]
         forbidden = refused_always(plan, pods)
         if forbidden:
             return Ruling(disposition=Disposition.REFUSED, reason=forbidden)
-        mode = await self._mode({pod["metadata"]["namespace"] for pod in pods})
-        if mode is None:
-            return Ruling(disposition=Disposition.REFUSED, reason="a target's namespace is not enrolled")
         blocked = [action.blocked for action in plan.actions if action.blocked]
         if mode is Mode.SHADOW:
             reason = blocked[0] if blocked else "shadow mode: this would have been written"
@@ -107,7 +113,8 @@ class Authority:
         roles = LEAD if impact or decision.tier is Tier.ESCALATE else ANYBODY
         if approval is not None:
             return self._approved(decision, plan, approval, roles, blocked)
-        why = [*blocked, *impact, *await self._breaker(pods), *_unasked(decision, mode)]
+        breakers = [why for crowd in crowds for why in self._breaker(crowd, uids)]
+        why = [*blocked, *impact, *breakers, *_unasked(decision, mode)]
         if why:
             return Ruling(disposition=Disposition.STAGED, reason="; ".join(dict.fromkeys(why)), roles=roles)
         return Ruling(disposition=Disposition.APPLIED)
@@ -137,26 +144,18 @@ class Authority:
             return Ruling(disposition=Disposition.STAGED, reason=why, roles=roles)
         return Ruling(disposition=Disposition.APPLIED)
 
-    async def _targets(self, targets: tuple[Entity, ...]) -> list[Manifest]:
-        pods: list[Manifest] = []
-        for target in targets:
-            try:
-                pods.append(await self._cluster.get(PODS.ref(target.name, target.namespace)))
-            except NotFound:
-                continue
-        return pods
-
-    async def _mode(self, namespaces: set[str]) -> Mode | None:
+    async def _mode(self, namespaces: list[str]) -> Mode | None:
         """Return the strictest mode of these namespaces; None if one is not enrolled."""
-        modes: list[Mode] = []
-        for namespace in sorted(namespaces):
-            try:
-                enrolment = await self._cluster.get(ENROLMENTS.ref(namespace))
-            except NotFound:
-                return None
-            modes.append(Mode(enrolment["spec"]["mode"]))
+        try:
+            found = await asyncio.gather(
+                *(self._cluster.get(ENROLMENTS.ref(namespace)) for namespace in namespaces)
+            )
+        except NotFound:
+            return None
         strictest = (Mode.SHADOW, Mode.APPROVE, Mode.AUTO)
-        return min(modes, key=strictest.index) if modes else Mode.SHADOW
+        return min(
+            (Mode(enrolment["spec"]["mode"]) for enrolment in found), key=strictest.index, default=None
+        )
 
     def _protected(self, pods: list[Manifest]) -> list[str]:
         """Return why a person must decide, for each target that the policy protects."""
@@ -168,19 +167,17 @@ class Authority:
             and fnmatchcase(pod["metadata"]["name"], entry.name)
         ]
 
-    async def _breaker(self, pods: list[Manifest]) -> list[str]:
+    def _breaker(self, crowd: list[Manifest], uids: set[str | None]) -> list[str]:
         """Return why a person must decide: so much of a namespace stands under containment already."""
-        reasons: list[str] = []
+        owners = owners_of(crowd)
+        held = owners_of([pod for pod in crowd if _marked(pod)])
+        asked = owners_of([pod for pod in crowd if pod["metadata"]["uid"] in uids])
         breaker = self._policy.breaker
-        for namespace in sorted({pod["metadata"]["namespace"] for pod in pods}):
-            everybody = await self._cluster.list(PODS, namespace)
-            owners = owners_of(everybody)
-            held = owners_of([pod for pod in everybody if _marked(pod)])
-            asked = owners_of([pod for pod in pods if pod["metadata"]["namespace"] == namespace])
-            allowed = max(breaker.floor, ceil(len(owners) * breaker.owners_percent / 100))
-            if not asked <= held and len(held | asked) > allowed:
-                reasons.append(
-                    f"{len(held)} of {len(owners)} workloads of {namespace} stand under containment: "
-                    f"the breaker allows {allowed}"
-                )
-        return reasons
+        allowed = max(breaker.floor, ceil(len(owners) * breaker.owners_percent / 100))
+        if asked <= held or len(held | asked) <= allowed:
+            return []
+        namespace = crowd[0]["metadata"]["namespace"]
+        return [
+            f"{len(held)} of {len(owners)} workloads of {namespace} stand under containment: "
+            f"the breaker allows {allowed}"
+        ]

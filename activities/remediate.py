@@ -20,10 +20,10 @@ from activities.records import Records
 from activities.tracing import span
 from activities.upkeep import Upkeep
 from signals.approvals import Approval, Verb
-from signals.decisions import Decision, OnExpiry
+from signals.decisions import Decision, Inverse, OnExpiry
 from signals.envelope import Trust
 from signals.errors import Refused
-from signals.plans import Plan
+from signals.plans import ActionPlan, Plan
 from signals.policy import Policy
 from signals.receipts import ActionState, Receipt
 from signals.requests import (
@@ -178,7 +178,10 @@ class Remediating:
         decision = request.decision
         self._authority.prove(decision)
         recorded = await self._applying.recorded(decision)
-        plan = await self._applying.plan(decision, recorded, self._policy.digest)
+        try:
+            plan = await self._applying.plan(decision, recorded, self._policy.digest)
+        except Refused as error:
+            return self._unplanned(decision, str(error))
         if not (write and len(recorded) == len(plan.actions)):
             plan, ruling = await self._ruled(decision, plan, request.approval)
             if ruling.disposition is not Disposition.APPLIED:
@@ -198,14 +201,25 @@ class Remediating:
 
     async def _ruled(self, decision: Decision, plan: Plan, approval: Approval | None) -> tuple[Plan, Ruling]:
         """Return the plan with the API server's answers to a dry run, and what may be done with it."""
-        ruling = await self._authority.rule(decision, plan, approval)
+        ruling, answers = await asyncio.gather(
+            self._authority.rule(decision, plan, approval), writing.dry_run(self._cluster, plan)
+        )
         if ruling.disposition is Disposition.REFUSED:
             return plan, ruling
-        plan = plan.model_copy(update={"dry_run": await writing.dry_run(self._cluster, plan)})
+        plan = plan.model_copy(update={"dry_run": answers})
         no = next((answer for answer in plan.dry_run if not answer.accepted), None)
         if no is not None:
             return plan, Ruling(disposition=Disposition.FAILED, reason=f"{no.write}: {no.message}")
         return plan, ruling
+
+    def _unplanned(self, decision: Decision, reason: str) -> Outcome:
+        """Return what the API server would not even let us look at."""
+        actions = tuple(
+            ActionPlan(action=action, writes=(), inverse=Inverse.NONE, summary=action.summary, blocked=reason)
+            for action in decision.actions
+        )
+        plan = Plan(incident=decision.incident, policy_digest=self._policy.digest, actions=actions)
+        return self._unwritten(decision, plan, Ruling(disposition=Disposition.REFUSED, reason=reason))
 
     def _unwritten(self, decision: Decision, plan: Plan, ruling: Ruling) -> Outcome:
         receipts = tuple(

@@ -137,7 +137,12 @@ def _executor() -> Identity:
     return Identity(
         agent=REMEDIATION_EXECUTOR,
         buckets=(state_bucket(REMEDIATION_EXECUTOR), RECEIPTS_BUCKET),
-        cluster=_grants(f"{_ENROLMENTS}: get, list", *surroundings),
+        cluster=_grants(
+            f"{_ENROLMENTS}: get, list",
+            "pods: list",
+            "networking.k8s.io/networkpolicies: list",
+            *surroundings,
+        ),
         enrolled=tuple(one for one in declared if one not in system),
         within=((KUBE_SYSTEM, system),),
     )

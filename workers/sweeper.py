@@ -1,11 +1,13 @@
 """Looks at what stands in the cluster, by labels and expiry alone: no Temporal is needed to put things back.
 
-Each round reads the policies and pods of every enrolled namespace. Where something changed, each standing action
-says whether it misses anything now, and its owner is told; now and then it makes sure that there is an owner.
-Two minutes after an expiry that nobody acted upon the sweeper does what the stack says: it releases, or, where
-silence must not let an intruder go, it holds on. That alone must work with everything else dead.
+Each round asks where something of ours stands, and reads the policies and pods there. Where something changed,
+each standing action says whether it misses anything now, and its owner is told; now and then it makes sure that
+there is an owner. Two minutes after an expiry that nobody acted upon the sweeper does what the stack says: it
+releases, or, where silence must not let an intruder go, it holds on. That alone must work with everything else
+dead.
 """
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -23,6 +25,7 @@ from signals.decisions import OnExpiry
 from signals.errors import Conflict, FirebreakError, NotFound, Unavailable
 from signals.plans import WriteKind
 from signals.receipts import ActionState, Receipt
+from signals.subjects import CASE
 
 GRACE = timedelta(minutes=2)
 """How long the owner of a stack has to act on its expiry before the sweeper does."""
@@ -70,9 +73,8 @@ class Sweeper:
         Raises:
             Unavailable, Refused: the API server did not say what stands.
         """
-        enrolled = [entry["metadata"]["name"] for entry in await self._cluster.list(ENROLMENTS)]
         cases: dict[str, list[Standing]] = defaultdict(list)
-        for namespace in enrolled:
+        for namespace in await self._held():
             stands = await release.standing(self._cluster, [namespace])
             if await self._changed(namespace, stands):
                 await self._look(namespace, stands)
@@ -83,6 +85,19 @@ class Sweeper:
         self._rounds += 1
         if self._rounds % self.rounds_between_roll_calls == 0:
             await self._roll_call([one for stack in cases.values() for one in stack])
+
+    async def _held(self) -> list[str]:
+        """Return the enrolled namespaces in which something of ours is said to stand: two cheap questions."""
+        enrolled, policies, pods = await asyncio.gather(
+            self._cluster.list(ENROLMENTS),
+            self._cluster.list(NETWORK_POLICIES, labels=CASE),
+            self._cluster.list(PODS, labels=CASE),
+        )
+        allowed = {entry["metadata"]["name"] for entry in enrolled}
+        held = {item["metadata"]["namespace"] for item in (*policies, *pods)}
+        for namespace in set(self._seen) - held:
+            del self._seen[namespace]
+        return sorted(held & allowed)
 
     async def _roll_call(self, stands: list[Standing]) -> None:
         """Make sure that somebody owns everything that stands; without Temporal nobody can be asked."""
@@ -98,15 +113,18 @@ class Sweeper:
                 return
 
     async def _changed(self, namespace: str, stands: list[Standing]) -> bool:
-        """Return whether anything is different around what stands in a namespace since the last round."""
-        if not stands:
-            self._seen.pop(namespace, None)
-            return False
+        """Return whether anything is different around what stands in a namespace since the last round.
+
+        What is new is looked at one round later: its own incident verifies it first.
+        """
         policies = await self._cluster.list(NETWORK_POLICIES, namespace)
         versions = sorted((item["metadata"]["uid"], item["metadata"]["resourceVersion"]) for item in policies)
         pods = sorted(str(write) for one in stands for write in one.writes)
         picture = hashlib.sha256(repr((versions, pods)).encode()).hexdigest()
-        before = self._seen.get(namespace)
+        if namespace not in self._seen:
+            self._seen[namespace] = ""
+            return False
+        before = self._seen[namespace]
         self._seen[namespace] = picture
         return before != picture
 
@@ -116,7 +134,7 @@ class Sweeper:
             await self._tell_owners(stands)
         except Unavailable as error:
             log.warning("an owner could not be told; it will be", namespace=namespace, error=str(error))
-            self._seen.pop(namespace, None)
+            self._seen[namespace] = ""
 
     async def _tell_owners(self, stands: list[Standing]) -> None:
         for action_id in sorted({one.id for one in stands if one.id}):

@@ -164,6 +164,7 @@ async def test_the_owner_hears_of_a_policy_that_came_later_once(scene: Scene) ->
 
 async def test_an_owner_that_could_not_be_told_is_told_later(scene: Scene) -> None:
     await scene.isolate()
+    await scene.sweeper.sweep()
     await scene.cluster.create(NETWORK_POLICIES.ref("late", "shop"), policy("web"))
     scene.owner.silent = True
     await scene.sweeper.sweep()
