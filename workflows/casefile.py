@@ -121,19 +121,12 @@ class CaseFile:
             del self.events[oldest]
 
     def decided(self, decision: Decision, at: datetime) -> None:
-        """Keep a judgement; say so where it changed anything."""
+        """Keep a judgement; say so where it asks for something or sees it in another light."""
         last = self.decisions[-1] if self.decisions else None
-        if last is None or (last.tier, last.actions, last.why_not) != (
-            decision.tier,
-            decision.actions,
-            decision.why_not,
-        ):
-            sure = (
-                "unknown confidence"
-                if decision.confidence is None
-                else f"confidence {decision.confidence:.2f}"
-            )
-            self.note(at, f"judged: Tier {int(decision.tier)}, {sure}", decision.why_not)
+        judged = (decision.tier, decision.actions or (last and last.actions), decision.why_not)
+        if not last or judged != (last.tier, last.actions, last.why_not):
+            sure = "unknown" if decision.confidence is None else f"{decision.confidence:.2f}"
+            self.note(at, f"judged: Tier {decision.tier:d}, confidence {sure}", decision.why_not)
         self.decisions.append(decision)
         del self.decisions[:-MOST_DECISIONS]
 
