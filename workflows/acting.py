@@ -30,6 +30,8 @@ class Acting(Following):
 
     _gate: ApprovalGate
     _writing: asyncio.Lock
+    _asking: "asyncio.Task[None] | None" = None
+    """Waits for a person. Not in the way of a new run, which begins it anew until the same deadline."""
 
     async def _act(self, decision: Decision, approval: Approval | None = None) -> Outcome:
         """Write the decision, or stage it. A cancel does not interrupt this: what is written is known."""
@@ -79,7 +81,7 @@ class Acting(Following):
                 target_uids=tuple(sorted(uids)),
             )
         )
-        self._beside(self._outwait())
+        self._asking = asyncio.create_task(self._outwait())
 
     async def _outwait(self) -> None:
         """Silence means no."""
@@ -89,9 +91,8 @@ class Acting(Following):
             self._file.settle(ActionState.REFUSED, "nobody answered in time: silence means no")
             self._file.note(workflow.now(), "nobody answered in time", "silence means no")
             self._publish()
-            await self._tell(
-                story.note(self._incident(), PageKind.OUTCOME, "nobody answered in time", workflow.now())
-            )
+            page = story.note(self._incident(), PageKind.OUTCOME, "nobody answered in time", workflow.now())
+            self._beside(self._tell(page))
 
 
 def _failed(decision: Decision, reason: str) -> Outcome:

@@ -33,6 +33,7 @@ from workflows.acting import Acting
 from workflows.approval import ApprovalGate
 from workflows.casefile import CaseFile
 from workflows.handover import StackOwner
+from workflows.hearing import heard
 from workflows.obeying import Obeying
 from workflows.options import JUDGE
 
@@ -62,7 +63,7 @@ class IncidentWorkflow(Acting, Obeying):
     async def run(self, given: IncidentInput) -> Closed:
         """Live until somebody closes the incident, or nothing is left to watch."""
         if given.carried and self._gate.waiting:
-            self._beside(self._outwait())
+            self._asking = asyncio.create_task(self._outwait())
         try:
             while not await self._over():
                 await self._respond_until_quiet()
@@ -156,18 +157,18 @@ class IncidentWorkflow(Acting, Obeying):
         )
 
     @workflow.signal(description="New or repeated ThreatEvents")
-    def events(self, said: dict[str, Any]) -> None:
+    def events(self, *said: Any) -> None:
         """Take in a batch. What does not decode is said, not dropped in silence."""
         try:
-            self._file.receive(Batch.model_validate(said), workflow.now())
+            self._file.receive(Batch.model_validate(heard(said)), workflow.now())
         except ValidationError as error:
             self._file.note(workflow.now(), "a signal did not decode", str(error.errors()[0]["msg"]))
 
     @workflow.signal(description="What became of the stack of applied actions")
-    def stack(self, said: dict[str, Any]) -> None:
+    def stack(self, *said: Any) -> None:
         """Take in a report of the stack's owner."""
         try:
-            report = Report.model_validate(said)
+            report = Report.model_validate(heard(said))
         except ValidationError as error:
             self._file.note(workflow.now(), "a report did not decode", str(error.errors()[0]["msg"]))
             return

@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.approval import ApprovalGate
 from workflows.commands import Commanded
+from workflows.hearing import heard
 from workflows.keeping import Keeping
 
 
@@ -158,10 +159,10 @@ class RemediationWorkflow(Keeping, Commanded):
             self._tell(PageKind.EXPIRY, "nobody answered any more: it was put back")
 
     @workflow.signal(description="More actions were applied")
-    def push(self, said: dict[str, Any]) -> None:
+    def push(self, *said: Any) -> None:
         """Put newly applied actions on the stack; what is known already stays as it is."""
         try:
-            stack = StackRequest.model_validate(said)
+            stack = StackRequest.model_validate(heard(said))
         except ValidationError:
             workflow.logger.error("a push did not decode")
             return
@@ -171,20 +172,20 @@ class RemediationWorkflow(Keeping, Commanded):
                 self._receipts[receipt.action.id] = receipt
 
     @workflow.signal(description="What a person said, passed on by the incident")
-    def command(self, said: dict[str, Any]) -> None:
+    def command(self, *said: Any) -> None:
         """Take in a command that the incident has checked."""
         try:
-            self._said.append(Approval.model_validate(said))
+            self._said.append(Approval.model_validate(heard(said)))
         except ValidationError:
             workflow.logger.error("a command did not decode")
 
     @workflow.signal(description="Something around the stack was changed by somebody else")
-    def changed(self, said: dict[str, Any]) -> None:
+    def changed(self, *said: Any) -> None:
         """Look again, and hold what was applied."""
         self._changed = True
 
     @workflow.signal(description="The incident was cancelled")
-    def cancelled(self, said: dict[str, Any]) -> None:
+    def cancelled(self, *said: Any) -> None:
         """Put everything back."""
         self._cancelled = True
 

@@ -29,7 +29,7 @@ from signals.subjects import (
     REMEDIATION_EXECUTOR,
     SEARCH_ATTRIBUTES,
 )
-from tests.workflows.world import CLUSTER, Bucket, Clock, Pages, World, keyring
+from tests.workflows.world import CLUSTER, CROWDED, Bucket, Clock, Pages, World, keyring
 from workflows.incident import IncidentWorkflow
 from workflows.remediation import RemediationWorkflow
 from workflows.sandbox import RUNNER
@@ -53,7 +53,11 @@ async def world() -> AsyncIterator[World]:
     ]
     quick = [
         argument
-        for value in ("history.transferProcessorMaxPollRPS=500", "history.timerProcessorMaxPollRPS=500")
+        for value in (
+            "history.transferProcessorMaxPollRPS=500",
+            "history.timerProcessorMaxPollRPS=500",
+            f"limit.historyCount.suggestContinueAsNew={CROWDED}",
+        )
         for argument in ("--dynamic-config-value", value)
     ]
     policy = Policy()

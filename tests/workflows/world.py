@@ -29,6 +29,8 @@ from workflows.incident import IncidentWorkflow
 from workflows.options import TASK_TIMEOUT
 
 CLUSTER = ClusterRef(name="test", uid="test-cluster")
+CROWDED = 200
+"""Events in a history from which Temporal wants it to go on in a new run; its own default is 4,096."""
 
 
 def keyring() -> tuple[dict[str, Signer], Trust, str]:

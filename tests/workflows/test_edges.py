@@ -1,0 +1,162 @@
+"""Where Temporal is silent: what does not decode, is not a number, is too much, or has grown too long."""
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from signals.approvals import Approval, Verb
+from signals.incidents import Incident, IncidentState
+from signals.receipts import ActionState
+from signals.requests import Batch
+from signals.subjects import KEYWORD_LIST_BYTES, remediation_id
+from signals.threats import Mode
+from tests.workflows.world import CROWDED, World, essence, settled
+
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
+
+NONSENSE: list[list[Any]] = [
+    [{"events": [{"id": 7}]}],
+    [{"events": 7}],
+    ["text"],
+    [7],
+    [[1, 2]],
+    [None],
+    [],
+    [{}, {}],
+]
+
+
+def unreadable(incident: Incident) -> int:
+    """Return how many signals were said not to decode."""
+    return sum(moment.what == "a signal did not decode" for moment in incident.timeline)
+
+
+@pytest.mark.parametrize("arguments", NONSENSE, ids=repr)
+async def test_a_signal_that_does_not_decode_wedges_nothing(world: World, arguments: list[Any]) -> None:
+    place = await world.place()
+    handle = await world.open(world.event(place))
+    await world.until(handle, settled)
+    owner = world.client.get_workflow_handle(remediation_id(handle.id))
+    for signal in ("events", "stack"):
+        await handle.signal(signal, args=arguments)
+    for signal in ("push", "command", "changed"):
+        await owner.signal(signal, args=arguments)
+    await world.until(handle, lambda one: unreadable(one) == 1)
+    assert (await world.say(handle, Verb.UNDO)).accepted
+    assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]
+
+
+@pytest.mark.parametrize("arguments", NONSENSE, ids=repr)
+async def test_an_update_that_does_not_decode_is_refused_in_words(world: World, arguments: list[Any]) -> None:
+    place = await world.place()
+    handle = await world.open(world.event(place))
+    await world.until(handle, settled)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update("undo", args=arguments)
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert len((await world.standing(place))[2]) == 2
+    assert (await world.say(handle, Verb.UNDO)).accepted
+
+
+async def test_a_confidence_that_is_no_number_is_no_confidence(world: World) -> None:
+    place = await world.place()
+    event = world.event(place).model_dump(mode="json") | {"confidence": float("nan")}
+    handle = await world.open()
+    await handle.signal("events", {"events": [event]})
+    incident = await world.until(handle, lambda one: bool(one.decisions) or unreadable(one) > 0)
+    if incident.decisions:
+        assert (incident.summary.tier, incident.summary.confidence) == (1, None)
+        assert incident.decisions[0].page
+    assert not incident.receipts
+    assert len((await world.standing(place))[2]) == 1
+
+
+async def test_five_hundred_entities_fit_the_search_attributes(world: World) -> None:
+    place = await world.place()
+    subjects = [
+        place.subject.model_copy(update={"name": f"a-pod-with-a-long-name-{number}", "uid": f"u-{number}"})
+        for number in range(500)
+    ]
+    events = [world.event(place, confidence=0.3, subject=subject) for subject in subjects]
+    handle = await world.open(*events[:250])
+    await handle.signal("events", Batch(events=tuple(events[250:])).model_dump(mode="json"))
+    await world.until(handle, lambda one: one.summary.state is IncidentState.OBSERVED)
+    described = await handle.describe()
+    assert described.status is WorkflowExecutionStatus.RUNNING
+    entities = described.search_attributes["FirebreakEntities"]
+    assert sum(len(str(entity).encode()) for entity in entities) <= KEYWORD_LIST_BYTES
+    assert str(entities[-1]).endswith(" more") or any(str(entity).startswith("+") for entity in entities)
+
+
+async def crowd(world: World, handle: WorkflowHandle[Any, Any], event: Any) -> None:
+    """Send revisions of one event until the incident goes on in a new run."""
+    first = (await handle.describe()).run_id
+    for revision in range(2, CROWDED):
+        again = event.model_copy(update={"revision": revision, "count": revision})
+        await handle.signal("events", Batch(events=(again,)).model_dump(mode="json"))
+        if (await handle.describe()).run_id != first:
+            return
+    raise AssertionError("it never went on in a new run")
+
+
+async def test_a_question_outlives_the_run_in_which_it_was_asked(world: World) -> None:
+    place = await world.place(Mode.APPROVE)
+    event = world.event(place, mode=Mode.APPROVE)
+    handle = await world.open(event)
+    before = await world.until(handle, lambda one: one.summary.waiting_for is not None)
+    await crowd(world, handle, event)
+    after = await handle.query("incident", result_type=Incident)
+    waiting = after.summary.waiting_for
+    assert waiting
+    assert waiting == before.summary.waiting_for
+    assert [one.state for one in after.receipts] == [ActionState.STAGED]
+    assert after.timeline[: len(before.timeline)] == before.timeline
+    answer = await world.say(
+        handle, Verb.APPROVE, plan_hash=waiting.plan_hash, target_uids=waiting.target_uids
+    )
+    assert answer.accepted, answer
+    await world.until(handle, settled)
+    assert (await world.say(handle, Verb.UNDO)).accepted
+    assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]
+
+
+async def test_a_command_counts_once_whatever_run_it_comes_to(world: World) -> None:
+    place = await world.place()
+    event = world.event(place)
+    handle = await world.open(event)
+    await world.until(handle, settled)
+    said = world.liaison.seal(
+        Approval(
+            id=f"once-{handle.id}",
+            cluster=place.subject.cluster,
+            verb=Verb.EXTEND,
+            incident=handle.id,
+            actor="oncall",
+            seconds=3600,
+            said_at=world.clock.now(),
+        )
+    )
+    assert (await world.send(handle, said)).accepted
+    await crowd(world, handle, event)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update("extend", said.model_dump(mode="json"), id=f"{said.id}-again")
+    assert "obeyed already" in str(refused.value.cause)
+    assert (await world.say(handle, Verb.UNDO)).accepted
+
+
+async def test_the_owner_of_a_stack_goes_on_in_a_new_run_and_puts_everything_back(world: World) -> None:
+    place = await world.place()
+    handle = await world.open(world.event(place))
+    await world.until(handle, settled)
+    owner = world.client.get_workflow_handle(remediation_id(handle.id))
+    first = (await owner.describe()).run_id
+    for _ in range(CROWDED):
+        await owner.signal("changed", {})
+        if (await owner.describe()).run_id != first:
+            break
+    else:
+        raise AssertionError("it never went on in a new run")
+    assert (await world.say(handle, Verb.UNDO)).accepted
+    assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]
