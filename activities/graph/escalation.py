@@ -126,7 +126,8 @@ def _fitted(request: Request, manifest: Mapping[str, Any]) -> tuple[Request, dic
     kind, metadata = KINDS[request.resource], manifest.get("metadata") or {}
     if manifest.get("kind", kind) != kind or not isinstance(metadata, dict):
         raise BadInput(f"the object of {request.resource} must be a {kind} with metadata")
-    name, namespace = metadata.get("name") or request.name, metadata.get("namespace") or request.namespace
+    name = metadata.get("name") or request.name or metadata.get("generateName")
+    namespace = metadata.get("namespace") or request.namespace
     clustered = kind.startswith("Cluster")
     if not (isinstance(name, str) and name):
         raise BadInput("the object has no name")

@@ -25,8 +25,9 @@ def impersonated_groups(user: str, groups: Iterable[str]) -> tuple[str, ...]:
     named = tuple(groups)
     if not named:
         return implicit_groups(user)
-    added = UNAUTHENTICATED if user == ANONYMOUS else AUTHENTICATED
-    return named if {AUTHENTICATED, UNAUTHENTICATED} & {*named} else (*named, added)
+    if user == ANONYMOUS:
+        return named if UNAUTHENTICATED in named else (*named, UNAUTHENTICATED)
+    return named if {AUTHENTICATED, UNAUTHENTICATED} & {*named} else (*named, AUTHENTICATED)
 
 
 @dataclass(frozen=True)

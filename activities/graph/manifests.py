@@ -14,12 +14,15 @@ from types import MappingProxyType
 from typing import Any
 
 from activities.graph.documents import Broken, Document, documents
+from signals.display import terminal
 from signals.errors import BadInput
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 NAME_LABEL = "kubernetes.io/metadata.name"
 SHOWN = 20
 """How many broken documents one error names; it counts the rest."""
+LINE = 1000
+"""Characters of one such line at most."""
 
 _NAMESPACED = {
     "": "Pod ServiceAccount Secret ConfigMap Service ReplicationController",
@@ -139,7 +142,7 @@ def gather(found: Iterable[Document | Broken]) -> Snapshot:
             objects[key] = checked
     if broken:
         more = f"\n… and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        raise BadInput("\n".join(map(str, broken[:SHOWN])) + more)
+        raise BadInput("\n".join(terminal(str(one), LINE) for one in broken[:SHOWN]) + more)
     return Snapshot(tuple(objects.values()), MappingProxyType(dict(ignored)))
 
 

@@ -76,7 +76,7 @@ def typed(verb: str, resource: str, name: str, namespace: str) -> Typed:
 def answer_line(rbac: Rbac, line: bytes, place: str, default: Who | None) -> dict[str, Any]:
     """Return the answer to one line; a bad one is answered too, with an `error` that names its `place`.
 
-    `default` asks where a line names no user.
+    `default` asks where a line names nobody.
     """
     try:
         fields = msgspec.json.decode(line)
@@ -107,11 +107,14 @@ def _answer(rbac: Rbac, line: _Line, default: Who | None) -> Decision:
 
 
 def _who(line: _Line, default: Who | None) -> Who:
-    if not line.user:
-        if default is None:
-            raise BadInput("no user asks; name one in the line, or for all lines with --as")
-        return default if line.groups is None else Who(default.user, tuple(line.groups))
-    return Who(line.user, implicit_groups(line.user) if line.groups is None else tuple(line.groups))
+    """Return who asks; groups may ask without a user, as in a SubjectAccessReview."""
+    if line.user:
+        return Who(line.user, implicit_groups(line.user) if line.groups is None else tuple(line.groups))
+    if line.groups:
+        return Who("", tuple(line.groups))
+    if default is None:
+        raise BadInput("nobody asks; name a user in the line, or for all lines with --as")
+    return default
 
 
 def _request(line: _Line) -> Request:

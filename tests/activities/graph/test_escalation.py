@@ -112,6 +112,12 @@ def test_masters_give_everything_but_not_what_cannot_be() -> None:
     ).allowed
 
 
+def test_something_new_may_leave_its_name_to_the_server() -> None:
+    unnamed = {**made("Role", "x", rules=[]), "metadata": {"namespace": "shop", "generateName": "new-"}}
+    question = Request(verb="create", group=GROUP, resource="roles", namespace="shop")
+    assert decide(Rbac(located(holding(WRITE))), BOB, question, unnamed).allowed
+
+
 def test_an_update_is_checked_unless_only_the_garbage_collector_could_have_made_it() -> None:
     old = made("Role", "old", rules=[READ])
     objects = [*holding(WRITE), old]

@@ -252,6 +252,7 @@ def test_who_is_acted_as_with_groups_gets_only_the_authenticated_one_added() -> 
     assert impersonated_groups("system:serviceaccount:a:b", ["x"]) == ("x", "system:authenticated")
     assert impersonated_groups("alice", ["system:unauthenticated"]) == ("system:unauthenticated",)
     assert impersonated_groups("system:anonymous", ["x"]) == ("x", "system:unauthenticated")
+    assert impersonated_groups("system:anonymous", ["system:unauthenticated"]) == ("system:unauthenticated",)
 
 
 @pytest.mark.parametrize(

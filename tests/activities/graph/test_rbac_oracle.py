@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPSConnection
+from itertools import product
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from tests.control_plane import ControlPlane
 
 pytestmark = pytest.mark.stack
 
-QUESTIONS, WRITES = 800, 240
+QUESTIONS, WRITES = 2400, 540
 BASE = f"/apis/{VERSION}"
 MARK = "oracle.test/world"
 PLURALS = {kind: f"{kind.lower()}s" for kind in KINDS}
@@ -195,6 +196,28 @@ def test_decisions_and_aggregation_agree_with_the_api_server(server: Server, see
     assert rbac.decide(masters, Request(verb="x")).allowed == server.allows(
         masters, Request(verb="x", resource="y")
     )
+
+
+def test_who_is_acted_as_is_in_the_groups_that_the_api_server_says(server: Server) -> None:
+    users = [*USERS[:1], *USERS[3:], "system:anonymous", "system:serviceaccount:one"]
+    named = [{"kind": "User", "apiGroup": GROUP, "name": user} for user in users]
+    reviewers = {
+        "kind": "ClusterRoleBinding",
+        "apiVersion": VERSION,
+        "metadata": {"name": "oracle-reviewers"},
+    }
+    ref = {"apiGroup": GROUP, "kind": "ClusterRole", "name": "system:basic-user"}
+    server.create({**reviewers, "roleRef": ref, "subjects": named})
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    outsider = Who("system:anonymous", ("system:unauthenticated",))
+    eventually(lambda: server.call("POST", path, review, outsider)[0] == 201)
+    for user, groups in product(users, ((), ("g",), ("system:unauthenticated",), ("system:authenticated",))):
+        status, answer = server.call("POST", path, review, Who(user, groups))
+        assert status == 201, answer
+        info = answer["status"]["userInfo"]
+        ours = impersonated_groups(user, groups)
+        assert (info["username"], sorted(info["groups"])) == (user, sorted(ours)), groups
 
 
 def test_writes_of_roles_and_bindings_agree_with_the_api_server(server: Server, seed: int) -> None:

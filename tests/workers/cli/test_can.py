@@ -147,9 +147,10 @@ def test_requests_are_answered_one_a_line_in_order(
         {"user": account, "groups": [], "verb": "get", "path": "/healthz"},
         {"user": "root", "groups": ["system:masters"], "verb": "delete", "resource": "nodes", "name": None},
         {"verb": "get", "resource": "pods", "subresource": "log", "namespace": "shop"},
+        {"groups": [GROUPED["name"]], "verb": "get", "path": "/healthz"},
     ]
     found = answers([json.dumps(line) for line in lines], snapshot, tmp_path, capsys, "--as", "alice")
-    assert [one["allowed"] for one in found] == [True, False, True, False, True, True]
+    assert [one["allowed"] for one in found] == [True, False, True, False, True, True, True]
     assert found[0]["by"] == [{**DEVS, "rule": READ}]
     assert all(set(one) == {"allowed", "reason", "by"} for one in found)
 
@@ -183,7 +184,7 @@ def test_a_binding_in_a_request_is_judged_by_what_it_would_give(
         ('{"user": "a", "verb": "", "resource": "pods"}', "verb must not be empty"),
         ('{"user": "a", "verb": "get"}', "either a resource or a path"),
         ('{"user": "a", "verb": "get", "resource": "pods", "path": "/x"}', "either a resource or a path"),
-        ('{"verb": "get", "resource": "pods"}', "no user asks"),
+        ('{"verb": "get", "resource": "pods"}', "nobody asks"),
         ('{"user": "a", "groups": "g", "verb": "get", "resource": "pods"}', "groups"),
         (f'{{"user": "a", "verb": "create", "group": "{GROUP}", "resource": "roles", "object": {{}}}}', "no name"),
         ("[" * 100_000, "recursion"),
