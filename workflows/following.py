@@ -40,7 +40,7 @@ class Following:
         await self._stack.hand_over(self._file)
         self._publish()
         if tell:
-            await self._tell(story.page(self._incident(), decision, workflow.now()))
+            self._beside(self._tell(story.page(self._incident(), decision, workflow.now())))
         if not self._file.investigated and decision.tier > Tier.OBSERVE:
             self._file.investigated = True
             await self._investigate()
@@ -72,9 +72,13 @@ class Following:
         task.add_done_callback(self._aside.discard)
 
     async def _tell(self, page: Page) -> None:
-        await workflow.execute_activity_method(
-            Notifying.tell_people, page, summary=f"tell people: {page.kind}", **TELL
-        )
+        """Tell people; that nobody could be told is said in the timeline, and stops nothing."""
+        try:
+            await workflow.execute_activity_method(
+                Notifying.tell_people, page, summary=f"tell people: {page.kind}", **TELL
+            )
+        except ActivityError as error:
+            self._file.note(workflow.now(), "people could not be told", str(error.cause or error))
 
     def _publish(self) -> None:
         """Show what changed."""
