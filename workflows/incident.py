@@ -126,7 +126,7 @@ class IncidentWorkflow(Acting, Obeying):
         decision = await workflow.execute_local_activity_method(Judging.judge, request, **JUDGE)
         first = not self._file.decisions
         rose = not first and decision.tier > max(earlier.tier for earlier in self._file.decisions)
-        self._file.decided(decision, workflow.now())
+        self._file.decided(decision, decision.decided_at)
         acted = bool(decision.actions) and not self._file.stood_down and self._is_new(decision)
         if acted:
             await self._act(decision)
