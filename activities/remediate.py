@@ -219,7 +219,7 @@ class Remediating:
             for action in decision.actions
         )
         plan = Plan(incident=decision.incident, policy_digest=self._policy.digest, actions=actions)
-        return self._unwritten(decision, plan, Ruling(disposition=Disposition.REFUSED, reason=reason))
+        return self._unwritten(decision, plan, Ruling(disposition=Disposition.FAILED, reason=reason))
 
     def _unwritten(self, decision: Decision, plan: Plan, ruling: Ruling) -> Outcome:
         receipts = tuple(
