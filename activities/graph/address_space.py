@@ -49,11 +49,10 @@ class AddressSpace:
         first, dash, last = text.partition("-")
         if not dash:
             return self._whole(text)
-        ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
-        low, high = (self._place(ip.version, int(ip)) for ip in ends)
-        if ends[0].version != ends[1].version or low > high:
+        low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+        if low.version != high.version or int(low) > int(high):
             raise ValueError(f"{text} is no range of addresses")
-        return (2 << high) - (1 << low)
+        return (2 << self._place(high.version, int(high))) - (1 << self._place(low.version, int(low)))
 
     def _whole(self, cidr: str) -> int:
         network = ipaddress.ip_network(cidr, strict=False)

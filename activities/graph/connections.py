@@ -15,8 +15,9 @@ from activities.graph.selectors import members
 from activities.graph.verdicts import Answer
 from signals.errors import BadInput
 
-_NOTHING = Answer(0, 0)
-_Reached = tuple[list[tuple[int, Answer]], list[tuple[int, str, Answer]]]
+_Told = tuple[tuple[PortRange, ...], tuple[PortRange, ...]]
+"""Ports that are open, and those that are unknown."""
+_Reached = tuple[list[tuple[int, _Told]], list[tuple[int, str, _Told]]]
 """Owners, and ranges with their bits; each with what is open towards them."""
 
 
@@ -87,28 +88,28 @@ class Connections:
             if source is None or owner in source.owners:
                 numbers = frozenset(n for profile in self._profiles[owner] for n in self._leaving[profile])
                 targets, ranges = self._reached(numbers)
-                for target, answer in targets:
+                for target, told in targets:
                     if target != owner and (destination is None or target in destination.owners):
-                        yield self._connection(name, self._owners[target], answer)
-                for bits, text, answer in ranges:
+                        yield Connection(name, self._owners[target], *told)
+                for bits, text, told in ranges:
                     if destination is None or bits & destination.outside:
-                        yield self._connection(name, text, answer)
+                        yield Connection(name, text, *told)
         if source is None or source.outside:
             yield from self._from_outside(source, destination)
 
     def _from_outside(self, source: Chosen | None, destination: Chosen | None) -> Iterator[Connection]:
-        found: list[tuple[int, str, int, Answer]] = []
+        found: list[tuple[int, str, int, _Told]] = []
         for target in range(len(self._owners)):
             if destination is None or target in destination.owners:
                 numbers = {n for profile in self._profiles[target] for n in self._entering[profile]}
                 parts = _overlay(
                     (link.sources, link.answer) for link in map(self._links.__getitem__, numbers)
                 )
-                for bits, text, answer in self._ranges(parts):
+                for bits, text, told in self._ranges(parts):
                     if source is None or bits & source.outside:
-                        found.append((bits, text, target, answer))
-        for _, text, target, answer in sorted(found, key=lambda one: (one[0] & -one[0], one[0], one[2])):
-            yield self._connection(text, self._owners[target], answer)
+                        found.append((bits, text, target, told))
+        for _, text, target, told in sorted(found, key=lambda one: (one[0] & -one[0], one[0], one[2])):
+            yield Connection(text, self._owners[target], *told)
 
     def _reach(self, numbers: frozenset[int]) -> _Reached:
         """Return the ends at the other side of some links."""
@@ -117,20 +118,22 @@ class Connections:
         for answer, bits in parts.items():
             for profile in members(bits & self._universe.pods):
                 for owner in self._owned[profile]:
-                    targets[owner] = _either(targets.get(owner, _NOTHING), answer)
-        return sorted(targets.items()), self._ranges(parts)
+                    other = targets.get(owner, answer)
+                    targets[owner] = answer if other is answer else _either(other, answer)
+        told = {answer: self._told(answer) for answer in {*targets.values()}}
+        return [(owner, told[targets[owner]]) for owner in sorted(targets)], self._ranges(parts)
 
-    def _ranges(self, parts: Mapping[Answer, int]) -> list[tuple[int, str, Answer]]:
+    def _ranges(self, parts: Mapping[Answer, int]) -> list[tuple[int, str, _Told]]:
         found = [
-            (bits, text, answer)
+            (bits, text, self._told(answer))
             for answer, held in parts.items()
             for bits, text in self._universe.ranges(held & self._universe.outside)
         ]
         return sorted(found, key=lambda one: one[0])
 
-    def _connection(self, source: str, destination: str, answer: Answer) -> Connection:
+    def _told(self, answer: Answer) -> _Told:
         ranges = self._universe.ports.ranges
-        return Connection(source, destination, ranges(answer.allow), ranges(answer.unknown))
+        return ranges(answer.allow), ranges(answer.unknown)
 
 
 def _either(a: Answer, b: Answer) -> Answer:

@@ -14,7 +14,6 @@ from activities.graph.tiers import Policy
 from activities.graph.universe import HostNetwork, Universe
 from activities.graph.verdicts import Answer, Piece, Ruling, judge
 from activities.graph.workloads import Member, pods
-from signals.errors import BadInput
 
 
 class Link(NamedTuple):
@@ -49,10 +48,7 @@ class Network:
         """
         self.members: list[Member] = pods(objects)
         self.policies: list[Policy] = policies(objects)
-        try:
-            self.universe = Universe(self.members, namespaces, self.policies, host_network)
-        except ValueError as error:
-            raise BadInput(f"A policy holds an address block that is none: {error}.") from error
+        self.universe = Universe(self.members, namespaces, self.policies, host_network)
         self._classes = {direction: self._classify(direction) for direction in DIRECTIONS}
         self._pods: dict[str, list[int]] = {}
         self._owned: dict[str, list[int]] = {}
@@ -96,18 +92,18 @@ class Network:
     def links(self) -> Iterator[Link]:
         """Yield all that is open or unknown between pods, and between pods and addresses outside."""
         everything = Answer(self.universe.ports.everything, 0)
-        outside = (self.universe.outside, [(self.universe.pods, everything)])
-        sides = {
-            direction: [(one.members, _open(one.answers)) for one in self._classes[direction]] + [outside]
-            for direction in DIRECTIONS
-        }
-        for sources, leaving in sides["Egress"]:
-            for met, out in leaving:
-                for destinations, entering in sides["Ingress"]:
-                    if there := met & destinations:
-                        for who, into in entering:
-                            if (here := who & sources) and (answer := both(out, into)) != (0, 0):
-                                yield Link(here, there, answer)
+        pods, outside = self.universe.pods, self.universe.outside
+        leaving = [(one.members, _open(one.answers)) for one in self._classes["Egress"]]
+        entering = [
+            (one.members, who, into) for one in self._classes["Ingress"] for who, into in _open(one.answers)
+        ]
+        entering.append((outside, pods, everything))
+        for sources, reached in [*leaving, (outside, [(pods, everything)])]:
+            candidates = [(there, here, into) for there, who, into in entering if (here := who & sources)]
+            for met, out in reached:
+                for there, here, into in candidates:
+                    if (destinations := met & there) and (answer := both(out, into)) != (0, 0):
+                        yield Link(here, destinations, answer)
         for host, mates in self._neighbours:
             yield Link(host, mates, everything)
             yield Link(mates, host, everything)

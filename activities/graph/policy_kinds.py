@@ -1,10 +1,12 @@
 """Reads each kind of network policy into the one form of `tiers`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Any
 
 from activities.graph.network_policy import DIRECTIONS, PEERS, RULES, Direction, Object, directions
+from activities.graph.selectors import requirements
 from activities.graph.tiers import Block, Effect, Peer, Pods, Policy, Ports, Rule, Tier, Unmodelled
 from activities.graph.workloads import DEFAULT
 from signals.errors import BadInput
@@ -35,7 +37,8 @@ def _policy(manifest: Object) -> Policy | None:
         return reader(manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = _name(manifest.get("metadata") or {})
-        raise BadInput(f"The {kind} {name} cannot be understood: {error!r}.") from error
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise BadInput(f"{kind} {name} cannot be understood: {what}.") from error
 
 
 def _name(metadata: Mapping[str, Any]) -> str:
@@ -50,15 +53,10 @@ def _network_policy(manifest: Object) -> Policy:
         kind=manifest["kind"],
         name=f"{namespace}/{metadata['name']}",
         tier=Tier.NAMESPACED,
-        subject=Pods(namespace=namespace, pods=spec.get("podSelector") or {}),
+        subject=Pods(namespace=namespace, pods=_selector(spec.get("podSelector"))),
         rules={
             direction: tuple(
-                Rule(
-                    index=index,
-                    effect=Effect.ALLOW,
-                    peers=tuple(_plain_peer(namespace, peer) for peer in rule.get(PEERS[direction]) or []),
-                    ports=tuple(_plain_port(port) for port in rule.get("ports") or []),
-                )
+                _plain_rule(index, namespace, rule or {}, direction)
                 for index, rule in enumerate(spec.get(RULES[direction]) or [])
             )
             for direction in directions({"spec": spec})
@@ -66,16 +64,42 @@ def _network_policy(manifest: Object) -> Policy:
     )
 
 
+def _selector(selector: Object | None) -> Object:
+    """Return a label selector, an absent one as the empty one.
+
+    Raises:
+        ValueError, KeyError, AttributeError: it is none.
+    """
+    for one in requirements(selector or {}):
+        if not all(isinstance(text, str) for text in (one.key, *(one.values or ()))):
+            raise ValueError(f"a selector compares {one.key} with something that is no text")
+    return selector or {}
+
+
+def _block(cidr: str, holes: Iterable[str] = (), *, pods: bool) -> Block:
+    for text in (cidr, *holes):
+        ip_network(text, strict=False)
+    return Block(cidr=cidr, holes=tuple(holes), pods=pods)
+
+
+def _plain_rule(index: int, namespace: str, rule: Object, direction: Direction) -> Rule:
+    return Rule(
+        index=index,
+        effect=Effect.ALLOW,
+        peers=tuple(_plain_peer(namespace, peer) for peer in rule.get(PEERS[direction]) or []),
+        ports=tuple(_plain_port(port) for port in rule.get("ports") or []),
+    )
+
+
 def _plain_peer(namespace: str, peer: Object) -> Peer:
     if peer.get("ipBlock") is not None:
-        block = peer["ipBlock"]
-        return Block(cidr=block["cidr"], holes=tuple(block.get("except") or ()), pods=False)
-    pods = peer.get("podSelector") or {}
+        return _block(peer["ipBlock"]["cidr"], peer["ipBlock"].get("except") or (), pods=False)
+    pods = _selector(peer.get("podSelector"))
     if peer.get("namespaceSelector") is None:
         if peer.get("podSelector") is None:
             raise ValueError("a peer is empty")
         return Pods(namespace=namespace, pods=pods)
-    return Pods(namespaces=peer["namespaceSelector"], pods=pods)
+    return Pods(namespaces=_selector(peer["namespaceSelector"]), pods=pods)
 
 
 def _plain_port(port: Object) -> Ports:
@@ -84,7 +108,13 @@ def _plain_port(port: Object) -> Ports:
         return Ports(protocol=protocol)
     if isinstance(first, str):
         return Ports(protocol=protocol, name=first)
-    return Ports(protocol=protocol, first=first, last=port.get("endPort") or first)
+    return _span(protocol, first, port.get("endPort") or first)
+
+
+def _span(protocol: str, first: Any, last: Any) -> Ports:
+    if not (isinstance(first, int) and isinstance(last, int)):
+        raise ValueError(f"{first!r} is no port")
+    return Ports(protocol=protocol, first=first, last=last)
 
 
 def _cluster_wide(manifest: Object) -> Policy:
@@ -133,7 +163,7 @@ def _cluster_rule(index: int, rule: Object, direction: Direction, known: bool) -
 
 def _cluster_peers(peer: Object) -> tuple[Peer, ...]:
     if peer.get("networks"):
-        return tuple(Block(cidr=cidr, pods=True) for cidr in peer["networks"])
+        return tuple(_block(cidr, pods=True) for cidr in peer["networks"])
     return (_cluster_peer(peer),)
 
 
@@ -144,7 +174,7 @@ def _cluster_peer(peer: Object) -> Pods | Unmodelled:
             namespaces=selected.get("namespaceSelector") or {}, pods=selected.get("podSelector") or {}
         )
     if peer.get("namespaces") is not None:
-        return Pods(namespaces=peer["namespaces"])
+        return Pods(namespaces=_selector(peer["namespaces"]))
     return Unmodelled(outside=peer.get("nodes") is not None or bool(peer.get("domainNames")))
 
 
@@ -154,9 +184,9 @@ def _cluster_port(port: Object) -> Ports | None:
     if named:
         return Ports(protocol=None, name=named)
     if number := port.get("portNumber"):
-        return Ports(protocol=number.get("protocol") or "TCP", first=number["port"], last=number["port"])
+        return _span(number.get("protocol") or "TCP", number["port"], number["port"])
     if span := port.get("portRange"):
-        return Ports(protocol=span.get("protocol") or "TCP", first=span["start"], last=span["end"])
+        return _span(span.get("protocol") or "TCP", span["start"], span["end"])
     for protocol in ("tcp", "udp", "sctp"):
         if protocol in port:
             return _destination_port(protocol.upper(), (port[protocol] or {}).get("destinationPort"))
@@ -167,7 +197,7 @@ def _destination_port(protocol: str, port: Object | None) -> Ports:
     if port is None:
         return Ports(protocol=protocol)
     span = port.get("range") or {"start": port["number"], "end": port["number"]}
-    return Ports(protocol=protocol, first=span["start"], last=span["end"])
+    return _span(protocol, span["start"], span["end"])
 
 
 def _unmodelled(manifest: Object) -> Policy:

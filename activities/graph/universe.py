@@ -4,7 +4,7 @@ Compiled once from pods, namespaces and policies; what policies mean is then ask
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,11 +46,7 @@ class Universe:
         policies: Sequence[Policy],
         host_network: HostNetwork,
     ) -> None:
-        """Give everybody a bit.
-
-        Raises:
-            ValueError: an address block of a policy is none.
-        """
+        """Give everybody a bit."""
         self._as_node = host_network is HostNetwork.NODE
         rules = [rule for policy in policies for some in policy.rules.values() for rule in some]
         blocks = [peer for rule in rules for peer in rule.peers if isinstance(peer, Block)]
@@ -74,6 +70,7 @@ class Universe:
         self._names_of_namespaces = list(namespaces)
         self._namespaces = LabelIndex(list(namespaces.values()))
         self._in_namespace: dict[str, int] = {}
+        self._in_namespaces: dict[int, int] = {}
         for number, profile in enumerate(self.profiles):
             held = self._in_namespace.get(profile.namespace, 0)
             self._in_namespace[profile.namespace] = held | 1 << number
@@ -195,8 +192,11 @@ class Universe:
             return self._in_namespace.get(wanted.namespace, 0)
         if not wanted.namespaces:
             return self.pods
-        chosen: Iterable[int] = members(self._namespaces.select(wanted.namespaces))
-        return union(self._in_namespace.get(self._names_of_namespaces[n], 0) for n in chosen)
+        chosen = self._namespaces.select(wanted.namespaces)
+        if chosen not in self._in_namespaces:
+            names = (self._names_of_namespaces[number] for number in members(chosen))
+            self._in_namespaces[chosen] = union(self._in_namespace.get(name, 0) for name in names)
+        return self._in_namespaces[chosen]
 
 
 def _inside(block: Block, addresses: Sequence[str]) -> bool | None:

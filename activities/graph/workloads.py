@@ -5,10 +5,13 @@ and by its template otherwise.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from activities.graph.network_policy import End, Object
+from signals.errors import BadInput
 
 WORKLOADS = frozenset(
     {
@@ -53,22 +56,34 @@ def pods(objects: Iterable[Object]) -> list[Member]:
     """Return the pods that can talk: those that have not ended, and those that workloads would make.
 
     Of two objects with the same name the later one counts.
+
+    Raises:
+        BadInput: a pod or a template cannot be understood; its owner is named.
     """
     everything = [o for o in objects if o.get("kind") == "Pod" or o.get("kind") in WORKLOADS]
     known = {_itself(manifest): manifest for manifest in everything}
-    running = {
-        itself: _member(manifest, _top(itself, manifest, known))
-        for itself, manifest in known.items()
-        if itself.kind == "Pod" and (manifest.get("status") or {}).get("phase") not in _ENDED
-    }
-    there = {member.owner for member in running.values()}
-    found = list(running.values())
+    found: list[Member] = []
+    for itself, manifest in known.items():
+        if itself.kind == "Pod" and (manifest.get("status") or {}).get("phase") not in _ENDED:
+            with _named(itself):
+                found.append(_member(manifest, _top(itself, manifest, known)))
+    there = {member.owner for member in found}
     for itself, manifest in known.items():
         if itself.kind != "Pod":
-            top = _top(itself, manifest, known)
-            if str(top) not in there and (top == itself or top not in known):
-                found += [_member(pod, top) for pod in _made_by(itself, manifest)]
+            with _named(itself):
+                top = _top(itself, manifest, known)
+                if str(top) not in there and (top == itself or top not in known):
+                    found += [_member(pod, top) for pod in _made_by(itself, manifest)]
     return found
+
+
+@contextmanager
+def _named(owner: _Owner) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise BadInput(f"{owner} cannot be understood: {what}.") from error
 
 
 def _itself(manifest: Object) -> _Owner:
@@ -94,10 +109,15 @@ def _top(itself: _Owner, manifest: Object, known: Mapping[_Owner, Object]) -> _O
 def _member(pod: Object, owner: _Owner) -> Member:
     metadata, spec = pod["metadata"], pod.get("spec") or {}
     namespace = metadata.get("namespace") or DEFAULT
+    end = End.pod({**pod, "metadata": {**metadata, "namespace": namespace}})
+    if not all(isinstance(text, str) for text in chain(*end.labels.items())):
+        raise ValueError("labels must be text by text")
+    if not all(isinstance(number, int) for number in end.named_ports.values()):
+        raise ValueError("a containerPort is no number")
     return Member(
         name=f"{namespace}/{metadata['name']}",
         owner=str(owner),
-        end=End.pod({**pod, "metadata": {**metadata, "namespace": namespace}}),
+        end=end,
         host_network=bool(spec.get("hostNetwork")),
         node=spec.get("nodeName"),
     )

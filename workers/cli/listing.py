@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -50,14 +51,20 @@ HEADINGS = ("from", "to", "ports")
 _ALLOWED = MappingProxyType({True: True, False: False, None: "unknown"})
 
 
-def document(connection: Connection) -> dict[str, Any]:
+def encode(connection: Connection) -> str:
     """Return one connection as `-o json` has it; `unknown` is there only where something is."""
-    told: dict[str, Any] = {
-        "src": connection.source,
-        "dst": connection.destination,
-        "connections": _by_protocol(connection.ports),
-    }
-    return {**told, "unknown": _by_protocol(connection.unknown)} if connection.unknown else told
+    ports = _encoded(connection.ports)
+    ends = f'"src": {_quoted(connection.source)}, "dst": {_quoted(connection.destination)}'
+    unknown = f', "unknown": {_encoded(connection.unknown)}' if connection.unknown else ""
+    return f'{{{ends}, "connections": {ports}{unknown}}}'
+
+
+_quoted = lru_cache(maxsize=65536)(json.dumps)
+
+
+@lru_cache(maxsize=65536)
+def _encoded(ports: tuple[PortRange, ...]) -> str:
+    return json.dumps(_by_protocol(ports))
 
 
 def _by_protocol(ports: Sequence[PortRange]) -> list[dict[str, Any]]:

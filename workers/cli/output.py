@@ -27,19 +27,19 @@ def emit(options: Namespace, document: Any, table: Callable[[], None]) -> None:
 def emit_rows(
     options: Namespace,
     rows: Iterator[Row],
-    document: Callable[[Row], Any],
+    encode: Callable[[Row], str],
     table: Callable[[Iterator[Row]], None],
 ) -> None:
-    """Print a list as `emit` does, but element by element: it may be longer than memory is wide."""
+    """Print a list as `emit` does, but element by element, as `encode` says it in JSON: it may be very long."""
     if options.output != "json":
         if options.output == "yaml":
-            emit(options, [document(row) for row in rows], lambda: None)
+            emit(options, [json.loads(encode(row)) for row in rows], lambda: None)
         else:
             table(rows)
         return
     before = "[\n"
     for row in rows:
-        sys.stdout.write(before + json.dumps(document(row)).replace("\x7f", "\\u007f"))
+        sys.stdout.write(before + encode(row).replace("\x7f", "\\u007f"))
         before = ",\n"
     print("[]" if before == "[\n" else "\n]")
 

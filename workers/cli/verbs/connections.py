@@ -70,7 +70,7 @@ def _list(options: Namespace, network: "Network") -> int:
         if more := sum(1 for _ in found):
             note(f"… and {more} more: narrow it with --from and --to, or take all with -o json.")
 
-    emit_rows(options, connections.between(source, destination), listing.document, table)
+    emit_rows(options, connections.between(source, destination), listing.encode, table)
     return 0
 
 
