@@ -123,14 +123,18 @@ def _unresolvable(entry: Object, cut: Cut) -> bool:
 
 
 def carve(rule: Object, cut: Cut) -> list[Object]:
-    """Return one rule less the flow, as none, one or two rules."""
+    """Return one rule less the flow, as none, one or two rules; as it is, where it does not allow the flow."""
     key = PEERS[cut.direction]
     peers, ports = rule.get(key) or [], rule.get("ports") or []
     others = without_peer(peers, cut)
+    if others == peers:
+        return [rule]
     rules: list[Object] = [{key: others, **({"ports": ports} if ports else {})}] if others else []
     if cut.port is None:
         return rules
     rest = without_port(ports, cut, cut.port)
+    if rest == ports:
+        return [rule]
     return [*rules, {**({key: peers} if peers else {}), "ports": rest}] if rest else rules
 
 
