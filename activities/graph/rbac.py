@@ -7,7 +7,7 @@ authorizer, webhooks, admission) is outside of this.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from activities.graph.identities import MASTERS, SERVICE_ACCOUNT, Who
 from activities.graph.manifests import Located
@@ -62,8 +62,7 @@ class Binding:
         return f"{_quoted(self.id)} of {_quoted(self.ref)} to {subject}"
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """A rule that allows a request, and how it came to the one who asked."""
 
     binding: Binding
@@ -146,15 +145,23 @@ def identity(manifest: Mapping[str, Any]) -> str:
 
 
 def _allowing(bindings: Iterable[Binding], request: Request) -> Iterator[Grant]:
-    path, verb, group, name = request.path, request.verb, request.group, request.name
-    whole, below = request.resource, None
+    if request.path is not None:
+        yield from _reaching(bindings, request.verb, request.path)
+        return
+    whole, below, name = request.resource, None, request.name
     if request.subresource:
         whole, below = f"{request.resource}/{request.subresource}", f"*/{request.subresource}"
+    asked = (request.verb, request.group, whole, below)
+    for binding in bindings:
+        for rule in binding.role.about(asked) if binding.role else ():
+            if not rule.names or name in rule.names:
+                yield Grant(binding, rule)
+
+
+def _reaching(bindings: Iterable[Binding], verb: str, path: str) -> Iterator[Grant]:
     for binding in bindings:
         for rule in binding.role.rules if binding.role else ():
-            if rule.verbs.isdisjoint((verb, "*")):
-                continue
-            if rule.reaches(path) if path is not None else rule.meets(group, whole, below, name):
+            if rule.paths and not rule.verbs.isdisjoint((verb, "*")) and rule.reaches(path):
                 yield Grant(binding, rule)
 
 

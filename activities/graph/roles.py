@@ -1,7 +1,7 @@
 """Roles and their rules, compiled for matching; aggregated ClusterRoles filled as the controller fills them."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from activities.graph.manifests import Located
@@ -9,6 +9,8 @@ from activities.graph.network_policy import matches
 from signals.errors import BadInput
 
 FIELDS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")
+REMEMBERED = 1000
+"""Answers that one role keeps."""
 OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
 
 
@@ -35,16 +37,19 @@ class Rule:
         verbs, groups, resources, names, paths = (_texts(document, field) for field in FIELDS)
         return cls(verbs, groups, resources, names, paths, document)
 
-    def meets(self, group: str, whole: str, below: str | None, name: str) -> bool:
-        """Return whether the rule means a resource: `pods/log` as a whole, `*/log` what is below any."""
+    def meets(self, verb: str, group: str, whole: str, below: str | None) -> bool:
+        """Return whether it means a verb on a resource: `pods/log` as a whole, `*/log` what is below any.
+
+        Names are left out: a rule with names means only these.
+        """
         return (
-            (group in self.groups or "*" in self.groups)
+            (verb in self.verbs or "*" in self.verbs)
+            and (group in self.groups or "*" in self.groups)
             and (
                 whole in self.resources
                 or "*" in self.resources
                 or (below is not None and below in self.resources)
             )
-            and (not self.names or name in self.names)
         )
 
     def reaches(self, path: str) -> bool:
@@ -60,6 +65,16 @@ class Role:
 
     id: str
     rules: tuple[Rule, ...]
+    _known: dict[tuple[str, str, str, str | None], tuple[Rule, ...]] = field(default_factory=dict, repr=False)
+
+    def about(self, asked: tuple[str, str, str, str | None]) -> tuple[Rule, ...]:
+        """Return the rules that meet (verb, group, whole, below); remembered, for the same is asked often."""
+        found = self._known.get(asked)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[asked] = tuple(rule for rule in self.rules if rule.meets(*asked))
+        return found
 
 
 def parse_rules(manifest: Mapping[str, Any]) -> tuple[Rule, ...]:
@@ -97,7 +112,8 @@ def roles(found: Iterable[Located]) -> dict[str, Role]:
     """Return the roles by `Role/namespace/name` and `ClusterRole/name`.
 
     Aggregated ClusterRoles that a cluster has stored keep the rules that stand in them: these are in force. Those
-    of manifests gather what their selectors find, also through each other.
+    of manifests gather what their selectors find, also through each other; what stands in them stays only where
+    they find nothing, as the controller leaves it.
 
     Raises:
         BadInput: one is no role; the text names its file and line.
@@ -125,28 +141,31 @@ def roles(found: Iterable[Located]) -> dict[str, Role]:
         name: sorted(other for other, has in labels.items() if any(matches(one, has) for one in wanted))
         for name, wanted in gathering.items()
     }
-    return {name: Role(name, tuple(_gathered(name, own, sources))) for name in own}
+    return {name: Role(name, rules) for name, rules in _gathered(own, sources).items()}
 
 
 def _gathered(
-    name: str, own: Mapping[str, tuple[Rule, ...]], sources: Mapping[str, list[str]]
-) -> Iterator[Rule]:
-    """Yield the rules of a role, through all that it gathers; each rule once."""
-    seen, given = {name}, list[Mapping[str, Any]]()
-    waiting = [name]
-    while waiting:
-        current = waiting.pop(0)
-        if current in sources:
-            fresh = [other for other in sources[current] if other not in seen]
-            seen.update(fresh)
-            waiting += fresh
-            continue
-        for rule in own[current]:
-            if name not in sources:
-                yield rule
-            elif rule.document not in given:
-                given.append(rule.document)
-                yield rule
+    own: Mapping[str, tuple[Rule, ...]], sources: Mapping[str, list[str]]
+) -> dict[str, tuple[Rule, ...]]:
+    """Return the rules of all roles as they stand when each has gathered until nothing changes any more."""
+    now = dict(own)
+    for _ in range(len(sources) + 1):
+        before = dict(now)
+        for name, others in sorted(sources.items()):
+            now[name] = (
+                _distinct(rule for other in others if other != name for rule in now[other]) or now[name]
+            )
+        if before == now:
+            break
+    return now
+
+
+def _distinct(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    kept: list[Rule] = []
+    for rule in rules:
+        if all(rule.document != other.document for other in kept):
+            kept.append(rule)
+    return tuple(kept)
 
 
 def _texts(document: Mapping[str, Any], field: str) -> frozenset[str]:

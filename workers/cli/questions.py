@@ -1,5 +1,6 @@
 """Questions about rights, as people type them and as JSON lines, and the answers."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import msgspec
 
 from activities.graph import escalation
 from activities.graph.identities import Who, implicit_groups
-from activities.graph.rbac import GROUP, Decision, Rbac, Request
+from activities.graph.rbac import GROUP, Decision, Grant, Rbac, Request
 from activities.graph.resources import CLUSTER_SCOPED, GROUPS, similar
 from activities.ports import CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, Resource
 from signals.errors import BadInput
@@ -73,37 +74,58 @@ def typed(verb: str, resource: str, name: str, namespace: str) -> Typed:
     return Typed(request, tuple(notes))
 
 
-def answer_line(rbac: Rbac, line: bytes, place: str, default: Who | None) -> dict[str, Any]:
-    """Return the answer to one line; a bad one is answered too, with an `error` that names its `place`.
+class Answers:
+    """Answers lines about one cluster, each by a line; keeps what it wrote of each grant, for many share them."""
 
-    `default` asks where a line names nobody.
-    """
-    try:
-        fields = msgspec.json.decode(line)
-        if not isinstance(fields, dict):
-            raise BadInput("a request is a JSON object")
-        answer = _answer(rbac, msgspec.convert(fields, _Line), default)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadInput) as error:
-        reason = f"{place}: {error}"
-        return {"allowed": False, "reason": reason, "by": [], "error": reason}
-    unknown = sorted(fields.keys() - _FIELDS)
-    return {**as_json(answer), "ignored": unknown} if unknown else as_json(answer)
+    def __init__(self, rbac: Rbac, default: Who | None) -> None:
+        """Ask `rbac`; `default` asks where a line names nobody."""
+        self._rbac, self._default = rbac, default
+        self._written: dict[Grant, msgspec.Raw] = {}
+        self.bad = 0
+        """Lines that were no requests."""
+
+    def line(self, line: bytes, place: str) -> str:
+        """Return the answer to one line, as ASCII; a bad one is answered too, with an `error` naming its place."""
+        try:
+            fields = msgspec.json.decode(line)
+            if not isinstance(fields, dict):
+                raise BadInput("a request is a JSON object")
+            decision = self._decide(msgspec.convert(fields, _Line))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadInput) as error:
+            self.bad += 1
+            reason = f"{place}: {error}"
+            return _text({"allowed": False, "reason": _ascii(reason), "by": [], "error": _ascii(reason)})
+        unknown = sorted(fields.keys() - _FIELDS)
+        by = [self._grant(grant) for grant in decision.by]
+        told = {"allowed": decision.allowed, "reason": _ascii(decision.reason), "by": by}
+        return _text({**told, "ignored": _ascii(unknown)} if unknown else told)
+
+    def _grant(self, grant: Grant) -> msgspec.Raw:
+        written = self._written.get(grant)
+        if written is None:
+            written = self._written[grant] = _ascii(grant.as_json())
+        return written
+
+    def _decide(self, line: _Line) -> Decision:
+        asker, request = _who(line, self._default), _request(line)
+        if line.object is not None and escalation.checked(request):
+            return escalation.decide(self._rbac, asker, request, line.object)
+        return self._rbac.decide(asker, request)
+
+
+def _ascii(value: Any) -> msgspec.Raw:
+    """Return JSON that cannot steer a terminal."""
+    return msgspec.Raw(json.dumps(value).replace("\x7f", "\\u007f").encode())
+
+
+def _text(answer: dict[str, Any]) -> str:
+    return msgspec.json.encode(answer).decode()
 
 
 def as_json(decision: Decision) -> dict[str, Any]:
     """Return a decision as `-o json` has it."""
-    return {
-        "allowed": decision.allowed,
-        "reason": decision.reason,
-        "by": [grant.as_json() for grant in decision.by],
-    }
-
-
-def _answer(rbac: Rbac, line: _Line, default: Who | None) -> Decision:
-    asker, request = _who(line, default), _request(line)
-    if line.object is not None and escalation.checked(request):
-        return escalation.decide(rbac, asker, request, line.object)
-    return rbac.decide(asker, request)
+    by = [grant.as_json() for grant in decision.by]
+    return {"allowed": decision.allowed, "reason": decision.reason, "by": by}
 
 
 def _who(line: _Line, default: Who | None) -> Who:

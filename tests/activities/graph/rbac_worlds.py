@@ -80,7 +80,9 @@ def role(random: Random, name: str, namespace: str = "") -> Manifest:
         made["metadata"]["labels"] = dict(random.choice(LABELS))
         if random.random() < 0.15:
             made["aggregationRule"] = {"clusterRoleSelectors": _selectors(random)}
-            made["rules"] = []
+            made["rules"] = (
+                [] if made["metadata"]["labels"] else rules
+            )  # where they gather each other, who was first decides
     return made
 
 
@@ -185,7 +187,7 @@ def _naive_gathered(manifests: Sequence[Manifest], one: Manifest, above: frozens
         if any(_selected(selector, labels) for selector in one["aggregationRule"]["clusterRoleSelectors"]):
             nested = "aggregationRule" in other
             found += _naive_gathered(manifests, other, above | {name}) if nested else other["rules"]
-    return [rule for index, rule in enumerate(found) if rule not in found[:index]]
+    return [rule for index, rule in enumerate(found) if rule not in found[:index]] or one["rules"]
 
 
 def _selected(selector: Manifest, labels: Mapping[str, str]) -> bool:

