@@ -6,6 +6,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from activities.graph.asking import Asking, Verdict
 from activities.graph.connections import Connection
 from activities.graph.port_space import FIRST, LAST, PortRange
@@ -92,23 +94,37 @@ def _told(ports: Sequence[PortRange]) -> str:
     return ", ".join(f"{protocol} {','.join(found)}" for protocol, found in spans.items())
 
 
-def answer(asking: Asking, line: str, place: str) -> dict[str, Any]:
-    """Return the answer to one question, a line of JSON; `place` is where it stands.
+class _Line(msgspec.Struct):
+    """One question as it stands in a line."""
 
-    Raises:
-        BadInput: the line is no question.
-    """
-    try:
-        asked = json.loads(line)
-        ends = str(asked["from"]), str(asked["to"])
-        protocol, port = asked.get("protocol") or "TCP", int(asked["port"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        wanted = '{"from": "ns/pod", "to": "ns/pod" or address, "protocol": "TCP", "port": 80}'
-        raise BadInput(f"{place}: a question is {wanted}, in one line.") from error
-    try:
-        return _answered(asking.ask(*ends, protocol, port))
-    except BadInput as error:
-        return {"allowed": _ALLOWED[None], "by": [], "missing": f"{place}: {error}"}
+    source: str = msgspec.field(name="from")
+    to: str
+    port: int
+    protocol: str | None = None
+
+
+class Answers:
+    """Answers lines about one network, each by a line."""
+
+    def __init__(self, asking: Asking) -> None:
+        """Ask `asking`."""
+        self._asking = asking
+        self.bad = 0
+        """Lines that were no questions, or about somebody who is not there."""
+
+    def line(self, line: bytes, place: str) -> str:
+        """Return the answer to one line, as ASCII; a bad one is answered too, with an `error` naming its place."""
+        try:
+            asked = msgspec.json.decode(line, type=_Line)
+            verdict = self._asking.ask(asked.source, asked.to, asked.protocol or "TCP", asked.port)
+        except (msgspec.MsgspecError, UnicodeDecodeError, BadInput) as error:
+            self.bad += 1
+            return _ascii({"allowed": _ALLOWED[None], "by": [], "error": f"{place}: {error}"})
+        return _ascii(_answered(verdict))
+
+
+def _ascii(value: Any) -> str:
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def _answered(verdict: Verdict) -> dict[str, Any]:

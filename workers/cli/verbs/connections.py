@@ -75,29 +75,33 @@ def _list(options: Namespace, network: "Network") -> int:
 
 
 def _answer(options: Namespace, network: "Network") -> int:
-    import json
     import sys
     from pathlib import Path
 
-    from activities.graph.asking import Asking
     from signals.errors import BadInput
-    from workers.cli import listing
 
-    asking = Asking(network)
-
-    def tell(questions: "Iterable[str]") -> int:
-        for number, line in enumerate(questions, 1):
-            if line.strip():
-                print(json.dumps(listing.answer(asking, line, f"{options.probe}:{number}")))
-        return 0
-
+    if options.probe == "-":
+        return _tell(network, sys.stdin.buffer, "standard input", flush=True)
     try:
-        if options.probe == "-":
-            return tell(sys.stdin)
-        with Path(options.probe).open(encoding="utf-8") as questions:
-            return tell(questions)
-    except (FileNotFoundError, IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
-        raise BadInput(f"The questions in {options.probe} cannot be read: {error}.") from error
+        with Path(options.probe).open("rb") as lines:
+            return _tell(network, lines, options.probe, flush=False)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise BadInput(f"The questions in {options.probe} cannot be read: {error.strerror}.") from error
+
+
+def _tell(network: "Network", lines: "Iterable[bytes]", place: str, *, flush: bool) -> int:
+    """Answer line by line; `flush` for somebody who waits for an answer before asking on."""
+    from activities.graph.asking import Asking
+    from workers.cli.listing import Answers
+    from workers.cli.output import note
+
+    answers = Answers(Asking(network))
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            print(answers.line(line, f"{place}:{number}"), flush=flush)
+    if answers.bad:
+        note(f"{answers.bad} of the questions could not be answered: their answers have an error.")
+    return 0
 
 
 VERB = Verb(name="connections", help="say who may talk to whom", arguments=arguments, run=run)
