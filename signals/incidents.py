@@ -38,10 +38,15 @@ class WaitingFor(BaseModel, frozen=True):
     """What a person is asked, until when, and who may answer."""
 
     kind: str
+    """`approve the plan` or `release the containment`."""
     plan_hash: str
+    """The plan that an answer is bound to."""
     deadline: datetime
+    """Afterwards nobody is asked any more."""
     roles: tuple[str, ...]
+    """Who may answer: `oncall`, `lead`."""
     target_uids: tuple[str, ...] = ()
+    """The objects that an answer is bound to."""
 
 
 class ActionSummary(BaseModel, frozen=True):
@@ -49,7 +54,9 @@ class ActionSummary(BaseModel, frozen=True):
 
     id: str
     type: str
+    """Name of the action, as in the catalogue."""
     target: str
+    """`kind/namespace/name` of what it is about."""
     state: ActionState
     expires_at: datetime | None = None
 
@@ -58,17 +65,29 @@ class Summary(BaseModel, frozen=True):
     """One line of `firebreak incidents`. A stable interface."""
 
     id: str
+    """Workflow id, label `firebreak.dev/case` on what we wrote, and key of its pages."""
     title: str
+    """What happened, in a sentence. It may hold text of an attacker."""
     state: IncidentState
+    """Where it stands."""
     tier: int
+    """How far the response goes, 1 to 4: the highest that it ever was."""
     severity: Severity
+    """How bad it would be if it were true."""
     confidence: float | None
+    """How sure we are, 0 to 1; null where no detector said."""
     mode: Mode
+    """What Firebreak may do in this namespace, as the last judgement knew."""
     opened_at: datetime
+    """When the first event arrived."""
     entities: tuple[str, ...] = ()
+    """Whom it is about, as `kind/namespace/name`; the first 50."""
     techniques: tuple[str, ...] = ()
+    """ATT&CK techniques."""
     actions: tuple[ActionSummary, ...] = ()
+    """What was done or is planned: `id`, `type`, `target`, `state`, `expires_at`."""
     waiting_for: WaitingFor | None = None
+    """What a person is asked: `kind`, `plan_hash`, `deadline`, `roles`; null where nobody is asked."""
 
 
 class Moment(BaseModel, frozen=True):
@@ -126,12 +145,20 @@ class Incident(BaseModel, frozen=True):
     """Everything about one incident: `firebreak describe -o json`. A stable interface."""
 
     summary: Summary
+    """What the list shows of it."""
     cluster: ClusterRef
+    """Name and UID of the cluster."""
     events: tuple[ThreatEvent, ...] = ()
+    """What was seen, with evidence and doubts; the latest 200."""
     decisions: tuple[Decision, ...] = ()
+    """What was judged, term by term; the latest 10."""
     plan: Plan | None = None
+    """The last plan: its writes, its dry run, its hash."""
     receipts: tuple[Receipt, ...] = ()
+    """Each action: what was written, how it was verified, how it is undone."""
     investigation: Investigation | None = None
+    """What the probes found, as a graph; null before they answered."""
     timeline: tuple[Moment, ...] = ()
+    """What happened, line by line; the latest 200."""
     links: tuple[str, ...] = ()
     """Incidents that share something with this one without being the same."""

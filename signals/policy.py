@@ -16,8 +16,11 @@ class Thresholds(BaseModel, frozen=True, extra="forbid"):
     """The confidence from which each tier begins. Below `restrict` is Tier 1."""
 
     restrict: float = Field(default=0.6, gt=0, lt=1)
+    """Tier 2: a flow is blocked."""
     isolate: float = Field(default=0.8, gt=0, lt=1)
+    """Tier 3: a pod is isolated."""
     escalate: float = Field(default=0.95, gt=0, le=1)
+    """Tier 4: a person decides."""
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -30,7 +33,9 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
     """What this policy says of one detection rule, over what the detector says."""
 
     confidence: float | None = Field(default=None, ge=0, le=1)
+    """How sure an alert of this rule is, 0 to 1, in place of the detector's value."""
     severity: Severity | None = None
+    """How bad it would be, in place of the detector's value."""
     ignore: bool = False
     """Record it, never act or page on it."""
 
@@ -39,8 +44,11 @@ class Protected(BaseModel, frozen=True, extra="forbid"):
     """Objects on which nothing is ever written without a person. Shell patterns (`*`, `?`)."""
 
     namespace: str = "*"
+    """Namespaces in which it holds."""
     name: str = "*"
+    """Names of pods for which it holds."""
     reason: str = "protected by policy"
+    """What the person who is asked reads."""
 
 
 class Tier4(StrEnum):
@@ -54,6 +62,7 @@ class Breaker(BaseModel, frozen=True, extra="forbid"):
     """How much of a namespace may stand under reversible containment before a person must decide."""
 
     owners_percent: int = Field(default=20, ge=1, le=100)
+    """Share of a namespace's workloads, in percent."""
     floor: int = Field(default=3, ge=1)
     """Workloads that may always be contained, however small the namespace is."""
 
@@ -69,13 +78,21 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     """`policy.yaml`. Every field has a default; an unknown field is an error."""
 
     version: int = Field(default=1, ge=1, le=1)
+    """Version of this format."""
     thresholds: Thresholds = Thresholds()
+    """From which confidence on each tier begins."""
     rules: dict[str, Rule] = Field(default_factory=dict)
+    """By name of a Falco rule: what holds in place of the detector's values."""
     protected: tuple[Protected, ...] = ()
+    """Pods on which nothing is written without a person."""
     control_plane_namespaces: tuple[str, ...] = CONTROL_PLANE_NAMESPACES
+    """Namespaces (shell patterns) in which any action is Tier 4, also where they are enrolled."""
     tier4: Tier4 = Tier4.STAGE
+    """What Tier 4 does with a reversible hold."""
     restrict_ttl_seconds: int = Field(default=4 * 3600, ge=60)
+    """How long a blocked flow stands before it is put back."""
     isolate_ttl_seconds: int = Field(default=24 * 3600, ge=60)
+    """How long an isolation stands before a person is asked."""
     approval_seconds: int = Field(default=15 * 60, ge=30)
     """How long a person is asked before silence means no."""
     extensions: int = Field(default=3, ge=0)
@@ -87,6 +104,7 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     quiet_seconds: int = Field(default=24 * 3600, ge=60)
     """An incident with nothing applied and nothing new for so long closes by itself."""
     breaker: Breaker = Breaker()
+    """When so much of a namespace is contained that the next containment asks."""
 
     @property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.remediate import Remediating
+    from signals import story
     from signals.approvals import Approval
     from signals.decisions import Decision, Inverse
     from signals.incidents import WaitingFor
@@ -19,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
     from signals.receipts import ActionState, Receipt
     from signals.requests import ApplyRequest, Disposition, Outcome
 
-from workflows import story
 from workflows.approval import ApprovalGate
 from workflows.following import Following
 from workflows.options import CHANGE, LATE

@@ -10,13 +10,14 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.investigate import Investigating
     from activities.notify import Notifying
+    from signals import story
+    from signals.casefile import CaseFile
     from signals.decisions import Decision, Tier
     from signals.incidents import Incident, Summary
     from signals.pages import Page
     from signals.requests import InvestigationRequest
 
-from workflows import story, visibility
-from workflows.casefile import CaseFile
+from workflows import visibility
 from workflows.handover import StackOwner
 from workflows.options import ASK, TELL
 

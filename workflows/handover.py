@@ -7,12 +7,12 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
+    from signals import picture
     from signals.approvals import Approval
+    from signals.casefile import CaseFile
     from signals.requests import IncidentInput, RemediationInput, StackRequest
     from signals.subjects import REMEDIATION_WORKFLOW, remediation_id
 
-from workflows import picture
-from workflows.casefile import CaseFile
 from workflows.options import TASK_TIMEOUT
 
 

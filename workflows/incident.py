@@ -16,7 +16,9 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from activities.judge import Judging
+    from signals import picture, story
     from signals.approvals import Answer
+    from signals.casefile import CaseFile
     from signals.decisions import Decision
     from signals.incidents import Incident, Summary, WaitingFor
     from signals.pages import PageKind
@@ -28,10 +30,8 @@ with workflow.unsafe.imports_passed_through():
         Report,
     )
 
-from workflows import picture, story
 from workflows.acting import Acting
 from workflows.approval import ApprovalGate
-from workflows.casefile import CaseFile
 from workflows.handover import StackOwner
 from workflows.hearing import heard
 from workflows.obeying import Obeying

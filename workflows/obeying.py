@@ -7,6 +7,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from signals.approvals import Answer, Approval, Verb
+    from signals.casefile import CaseFile
     from signals.decisions import Decision
     from signals.errors import Refused
     from signals.incidents import WaitingFor
@@ -14,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
     from signals.requests import Disposition, FalseAlarm, Outcome
 
 from workflows.approval import ApprovalGate
-from workflows.casefile import CaseFile
 from workflows.commands import Commanded
 from workflows.handover import StackOwner
 

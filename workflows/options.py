@@ -3,9 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-from signals.subjects import FORENSIC_INVESTIGATOR, LIAISON, REMEDIATION_EXECUTOR
+with workflow.unsafe.imports_passed_through():
+    from signals.subjects import FORENSIC_INVESTIGATOR, LIAISON, REMEDIATION_EXECUTOR
+
 
 TASK_TIMEOUT = timedelta(seconds=3)
 """Workflow task timeout of every start: a judge killed in mid-task is replaced after this long."""

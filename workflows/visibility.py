@@ -11,12 +11,12 @@ from temporalio.common import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    from signals import story
     from signals.display import terminal
     from signals.incidents import Incident, IncidentState, Summary
     from signals.subjects import MEMO, MEMO_TITLE, keyword_list
     from signals.threats import ThreatEvent
 
-from workflows import story
 
 CLUSTER = SearchAttributeKey.for_keyword("FirebreakCluster")
 NAMESPACE = SearchAttributeKey.for_keyword("FirebreakNamespace")

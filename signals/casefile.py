@@ -2,20 +2,17 @@
 
 from datetime import datetime
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from signals.decisions import Decision, PlannedAction
-    from signals.entities import Entity
-    from signals.incidents import (
-        Investigation,
-        Moment,
-        WaitingFor,
-    )
-    from signals.plans import Plan
-    from signals.receipts import ActionState, Receipt
-    from signals.requests import Batch, Carried, FalseAlarm, IncidentInput, Outcome
-    from signals.threats import Mode, ThreatEvent
+from signals.decisions import Decision, PlannedAction
+from signals.entities import Entity
+from signals.incidents import (
+    Investigation,
+    Moment,
+    WaitingFor,
+)
+from signals.plans import Plan
+from signals.receipts import ActionState, Receipt
+from signals.requests import Batch, Carried, FalseAlarm, IncidentInput, Outcome
+from signals.threats import Mode, ThreatEvent
 
 MOST_EVENTS = 200
 """Events kept whole once they are judged; of older ones only the id is remembered."""

@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
+from signals import story
 from signals.display import markdown, terminal
 from signals.incidents import IncidentState
 from signals.receipts import ActionState
 from tests.nats_server import free_port
 from tests.signals.attacks import ATTACKS, MARKDOWN_ATTACKS
 from tests.workers.cli import sample
-from workflows import story
 
 Render = Callable[[str], str]
 """Markdown as Temporal's UI shows it, as HTML."""

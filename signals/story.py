@@ -7,16 +7,13 @@ is shown through `signals.display`.
 from collections.abc import Iterator
 from datetime import datetime
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from signals.decisions import Decision, Tier
-    from signals.display import markdown
-    from signals.incidents import Incident, IncidentState, Moment, Summary
-    from signals.pages import Page, PageKind
-    from signals.receipts import Receipt
-    from signals.threats import Severity
-    from signals.words import ACTIONS, EXPIRIES, QUESTIONS, STATES, TIERS
+from signals.decisions import Decision, Tier
+from signals.display import markdown
+from signals.incidents import Incident, IncidentState, Moment, Summary
+from signals.pages import Page, PageKind
+from signals.receipts import Receipt
+from signals.threats import Severity
+from signals.words import ACTIONS, EXPIRIES, QUESTIONS, STATES, TIERS
 
 SHOWN = 200
 """Characters shown of one text."""

@@ -1,13 +1,9 @@
 """How an incident is told from its file: where it stands, one line of the list, the whole story."""
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from signals.incidents import ActionSummary, Incident, IncidentState, Summary, WaitingFor
-    from signals.receipts import ActionState
-    from signals.threats import Mode, Severity
-
-from workflows.casefile import CaseFile
+from signals.casefile import CaseFile
+from signals.incidents import ActionSummary, Incident, IncidentState, Summary, WaitingFor
+from signals.receipts import ActionState
+from signals.threats import Mode, Severity
 
 _TROUBLED = frozenset(
     {
