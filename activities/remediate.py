@@ -4,8 +4,7 @@ It believes a decision and a command only by their signatures, and an action onl
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
@@ -14,6 +13,7 @@ from activities import metrics, writing
 from activities.action import Action
 from activities.applying import Applying
 from activities.authority import Authority, Ruling
+from activities.beating import beating
 from activities.metrics import Stage
 from activities.ports import Cluster, KeyValue
 from activities.records import Records
@@ -38,30 +38,12 @@ from signals.requests import (
 )
 from signals.subjects import SPAN_APPLY, SPAN_REVERT, SPAN_VERIFY
 
-HEARTBEAT_SECONDS = 0.5
-
 _STATES = {
     Disposition.STAGED: ActionState.STAGED,
     Disposition.SHADOW: ActionState.SHADOW,
     Disposition.REFUSED: ActionState.REFUSED,
     Disposition.FAILED: ActionState.FAILED,
 }
-
-
-@asynccontextmanager
-async def beating() -> AsyncIterator[None]:
-    """Beat while the work runs, so that a dead executor is noticed in seconds."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 def _trace(stack: StackRequest) -> dict[str, str]:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from temporalio.worker import Worker
 
+from activities.ports import Resource
 from tests.bench.ceiling import QUEUE, Bare, CeilingWorkflow, Writing
 from tests.bench.ground import Ground, Victim, broken
 
 SAMPLES = 60
 PER_SECOND = 10
 BURST = 100
-ADMINISTRATOR = "firebreak-admin"
+REVIEW = Resource("authentication.k8s.io", "v1", "selfsubjectreviews").ref("")
 
 Figures = dict[str, float | str]
 
@@ -25,7 +26,9 @@ Figures = dict[str, float | str]
 def spread(seconds: list[float]) -> tuple[float, float]:
     """Return the median and the 99th percentile, in milliseconds."""
     ordered = sorted(seconds)
-    return statistics.median(ordered) * 1000, ordered[min(len(ordered) - 1, round(len(ordered) * 0.99))] * 1000
+    return statistics.median(ordered) * 1000, ordered[
+        min(len(ordered) - 1, round(len(ordered) * 0.99))
+    ] * 1000
 
 
 async def paced(what: Callable[[int], Awaitable[datetime]], count: int) -> list[datetime]:
@@ -44,34 +47,34 @@ async def _one(what: Callable[[int], Awaitable[datetime]], number: int) -> datet
 async def ceiling(ground: Ground) -> Figures:
     """Measure one activity with one bare create, at the same rate on the same servers."""
     victims = await ground.victims(SAMPLES)
-    who = (await ground.cluster.create(_REVIEW, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}))
+    who = await ground.cluster.create(
+        REVIEW, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    )
     user = who["status"]["userInfo"]["username"]
     before = {name: len(stamps) for name, stamps in ground.writes(_spaces(victims), user).items()}
 
     async def start(number: int) -> datetime:
+        asked = datetime.now(UTC)
         bare = Bare(victims[number].scene.namespace)
         await ground.temporal.start_workflow(
-            CeilingWorkflow.run, id=f"bench-{bare.namespace}", task_queue=QUEUE, start_signal="go",
-            start_signal_args=[bare], task_timeout=timedelta(seconds=3),
-        )  # fmt: skip
-        return datetime.now(UTC)
+            CeilingWorkflow.run,
+            id=f"bench-{bare.namespace}",
+            task_queue=QUEUE,
+            start_signal="go",
+            start_signal_args=[bare],
+            task_timeout=timedelta(seconds=3),
+        )
+        return asked
 
-    writing = Writing(ground.cluster)
     async with Worker(
-        ground.temporal, task_queue=QUEUE, workflows=[CeilingWorkflow], activities=[writing.write_bare], build_id="bench"
+        ground.temporal,
+        task_queue=QUEUE,
+        workflows=[CeilingWorkflow],
+        activities=[Writing(ground.cluster).write_bare],
+        build_id="bench",
     ):
-        asked = [datetime.now(UTC)]
-        times: list[datetime] = []
-
-        async def timed(number: int) -> datetime:
-            asked_at = datetime.now(UTC)
-            await start(number)
-            times.append(asked_at)
-            return asked_at
-
-        accepted = await paced(timed, SAMPLES)
+        accepted = await paced(start, SAMPLES)
         await asyncio.sleep(3)
-    del asked
     stamps = ground.writes(_spaces(victims), user)
     took = [
         (stamps[victim.scene.namespace][before[victim.scene.namespace]] - accepted[number]).total_seconds()
@@ -111,11 +114,6 @@ async def burst(ground: Ground, *, together: bool) -> Figures:
 
 def _spaces(victims: list[Victim]) -> list[str]:
     return sorted({victim.scene.namespace for victim in victims})
-
-
-from activities.ports import Resource  # noqa: E402
-
-_REVIEW = Resource("authentication.k8s.io", "v1", "selfsubjectreviews").ref("")
 
 
 async def main(out: Path) -> None:

@@ -29,7 +29,12 @@ class Writing:
         from activities.ports import NETWORK_POLICIES
 
         spec = {"podSelector": {"matchLabels": {KIND: "none"}}, "policyTypes": ["Ingress"]}
-        manifest = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {}, "spec": spec}
+        manifest = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {},
+            "spec": spec,
+        }
         await self._cluster.create(NETWORK_POLICIES.ref(KIND, bare.namespace), manifest)  # type: ignore[attr-defined]
 
 
@@ -50,6 +55,7 @@ class CeilingWorkflow:
     async def run(self) -> None:
         """Write."""
         await workflow.wait_condition(lambda: self._bare is not None)
+        assert self._bare
         await workflow.execute_activity_method(
             Writing.write_bare, self._bare, start_to_close_timeout=timedelta(seconds=10)
         )

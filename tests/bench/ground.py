@@ -61,7 +61,11 @@ class Ground:
                 binding = executor_binding(scene.namespace)
                 name = binding["metadata"]["name"]
                 await self.cluster.create(ROLE_BINDINGS.ref(name, scene.namespace), binding)
-                enrolment = {"apiVersion": "firebreak.dev/v1alpha1", "kind": "Enrolment", "spec": {"mode": "auto"}}
+                enrolment = {
+                    "apiVersion": "firebreak.dev/v1alpha1",
+                    "kind": "Enrolment",
+                    "spec": {"mode": "auto"},
+                }
                 await self.cluster.create(ENROLMENTS.ref(scene.namespace), enrolment)
 
         async def pod(scene: Scene, number: int) -> Victim:
@@ -91,6 +95,8 @@ class Ground:
         wanted = {name: list[datetime]() for name in namespaces}
         with Path(self.stack.status.endpoints.audit_log or "").open(encoding="utf-8") as lines:
             for line in lines:
+                if not line.endswith("\n"):
+                    break  # it is being written
                 record = json.loads(line)
                 place = (record.get("objectRef") or {}).get("namespace")
                 code = record.get("responseStatus", {}).get("code", 0)
@@ -117,7 +123,9 @@ async def broken(root: Path) -> AsyncIterator[Ground]:
     """Start a durable stack to measure on."""
     async with Stack(Options(state_dir=root)) as stack:
         trusted = ssl.create_default_context(cafile=stack.status.falco_ca_file)
-        temporal = await Client.connect(stack.status.endpoints.temporal or "", data_converter=pydantic_data_converter)
+        temporal = await Client.connect(
+            stack.status.endpoints.temporal or "", data_converter=pydantic_data_converter
+        )
         connector = aiohttp.TCPConnector(ssl=trusted, limit=100)
         async with (
             connected(target_of(stack.status).administrator()) as cluster,
