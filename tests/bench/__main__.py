@@ -116,8 +116,8 @@ def _spaces(victims: list[Victim]) -> list[str]:
     return sorted({victim.scene.namespace for victim in victims})
 
 
-async def main(out: Path) -> None:
-    """Measure, print, write."""
+async def main() -> dict[str, Figures]:
+    """Measure and print."""
     with tempfile.TemporaryDirectory(prefix="firebreak-bench-", ignore_cleanup_errors=True) as folder:
         async with broken(Path(folder)) as ground:
             rows: dict[str, Figures] = {}
@@ -129,8 +129,9 @@ async def main(out: Path) -> None:
             ):
                 rows[name] = await measure
                 print(f"{name:28} " + "  ".join(f"{k} {v:.2f}" for k, v in rows[name].items()), flush=True)  # noqa: T201
-    out.write_text(json.dumps(rows, indent=2) + "\n")
+    return rows
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "bench.json")))
+    figures = asyncio.run(main())
+    Path(sys.argv[1] if len(sys.argv) > 1 else "bench.json").write_text(json.dumps(figures, indent=2) + "\n")

@@ -18,9 +18,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.adapters.kubernetes import KubernetesCluster
 from activities.ports import ENROLMENTS, PODS, ROLE_BINDINGS
 from deploy.rbac import executor_binding
-from signals.subjects import REMEDIATION_EXECUTOR, service_account
+from signals.subjects import MARK_PREFIX, REMEDIATION_EXECUTOR, service_account
 from tests.vertical.audit import WRITING
 from tests.vertical.scene import REVERSE_SHELL, Scene
+from tests.vertical.stage import until
 from workers.cli.clusters import connected
 from workers.cli.drill.run import target_of
 from workers.stack.options import Options
@@ -100,22 +101,23 @@ class Ground:
                 record = json.loads(line)
                 place = (record.get("objectRef") or {}).get("namespace")
                 code = record.get("responseStatus", {}).get("code", 0)
-                if place in wanted and record["verb"] in WRITING and code < 300:
-                    if record["user"]["username"] == user and "dryRun" not in record["requestURI"]:
-                        wanted[place].append(datetime.fromisoformat(record["stageTimestamp"]))
+                ours = record["user"]["username"] == user and "dryRun" not in record["requestURI"]
+                if place in wanted and ours and record["verb"] in WRITING and code < 300:
+                    wanted[place].append(datetime.fromisoformat(record["stageTimestamp"]))
         return {name: sorted(stamps) for name, stamps in wanted.items()}
 
     async def contained(self, victims: list[Victim], seconds: float = 120) -> None:
         """Wait until every victim carries our mark."""
-        async with asyncio.timeout(seconds):
-            for victim in victims:
-                ref = PODS.ref(victim.pod["metadata"]["name"], victim.scene.namespace)
-                while not any(key.startswith("firebreak.dev/") for key in await self._labels(ref)):
-                    await asyncio.sleep(0.2)
 
-    async def _labels(self, ref: Any) -> dict[str, str]:
-        labels: dict[str, str] = (await self.cluster.get(ref))["metadata"].get("labels") or {}
-        return labels
+        async def all_marked() -> bool:
+            uids = {
+                pod["metadata"]["uid"]
+                for pod in await self.cluster.list(PODS)
+                if any(key.startswith(MARK_PREFIX) for key in pod["metadata"].get("labels") or {})
+            }
+            return all(victim.pod["metadata"]["uid"] in uids for victim in victims)
+
+        await until(all_marked, lambda: "not every victim is marked", seconds=seconds, pause=0.5)
 
 
 @asynccontextmanager
