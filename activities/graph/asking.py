@@ -37,12 +37,6 @@ class Asking:
     def __init__(self, network: Network) -> None:
         """Ask about this network."""
         self._network = network
-        self._by_address = {
-            address: number
-            for number, member in enumerate(network.members)
-            for address in member.end.addresses
-            if not member.host_network
-        }
 
     def ask(self, source: str, destination: str, protocol: str, port: int) -> Verdict:
         """Answer whether a connection is open; of an owner's pods, one that may talk is enough.
@@ -64,8 +58,6 @@ class Asking:
 
     def _stands(self, end: str) -> list[_Stand]:
         numbers = self._network.find(end)
-        if not numbers and end in self._by_address:
-            numbers = [self._by_address[end]]
         universe = self._network.universe
         if numbers:
             return [_Stand(n, universe.profile_of[n], 1 << universe.profile_of[n]) for n in numbers]

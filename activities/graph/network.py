@@ -52,10 +52,13 @@ class Network:
         self._classes = {direction: self._classify(direction) for direction in DIRECTIONS}
         self._pods: dict[str, list[int]] = {}
         self._owned: dict[str, list[int]] = {}
+        self._addressed: dict[str, list[int]] = {}
         for number, member in enumerate(self.members):
             self._pods.setdefault(member.name, []).append(number)
             for name in (member.owner, member.owner.partition("[")[0]):
                 self._owned.setdefault(name, []).append(number)
+            for address in () if member.host_network else member.end.addresses:
+                self._addressed[address] = [number]
         self._neighbours = list(self.universe.same_node())
         self._class_of = {
             direction: {profile: one for one in self._classes[direction] for profile in members(one.members)}
@@ -125,8 +128,8 @@ class Network:
         )
 
     def find(self, name: str) -> list[int]:
-        """Return the numbers of the pods called `namespace/name`; else of those whose owner is called so."""
-        return self._pods.get(name) or self._owned.get(name, [])
+        """Return the numbers of the pods that are called so, else whose owner is, else whose address it is."""
+        return self._pods.get(name) or self._owned.get(name) or self._addressed.get(name, [])
 
 
 def both(out: Answer, into: Answer) -> Answer:

@@ -45,6 +45,8 @@ class World:
     namespaces: dict[str, dict[str, str]]
     policies: list[dict[str, Any]]
     hosts_are_nodes: bool = False
+    nodes: frozenset[str] = frozenset()
+    """Addresses, and names of pods on their node's network, that are taken for nodes."""
 
     def allowed(self, source: Pod | str, destination: Pod | str, protocol: str, port: int) -> bool:
         """Whether a connection is open between pods, or a pod and an address outside."""
@@ -133,6 +135,8 @@ class World:
         if "networks" in peer:
             address = other if isinstance(other, str) else str(other.address)
             return any(inside({"cidr": cidr}, address) for cidr in peer["networks"])
+        if "nodes" in peer:
+            return (other if isinstance(other, str) else other.name) in self.nodes
         if isinstance(other, str) or other.host:
             return False
         if "namespaces" in peer:

@@ -1,10 +1,13 @@
 """Random clusters with network policies of every kind, as manifests and as the naive evaluator takes them."""
 
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tests.activities.graph.naive import Pod, World
 
+Peers = Callable[[random.Random], dict[str, Any]]
 NAMESPACES = {"n1": {"env": "p"}, "n2": {"env": "q"}, "n3": {}}
 OUTSIDE = (
     "0.0.0.0",
@@ -115,6 +118,10 @@ def egress_peer(r: random.Random) -> dict[str, Any]:
     return {"networks": [r.choice(BLOCKS)["cidr"]]} if r.random() < 0.3 else cluster_peer(r)
 
 
+def unsure_peer(r: random.Random) -> dict[str, Any]:
+    return {"nodes": {}} if r.random() < 0.4 else egress_peer(r)
+
+
 def admin_port(r: random.Random) -> dict[str, Any]:
     return r.choice(
         [
@@ -138,7 +145,9 @@ def cluster_protocol(r: random.Random) -> dict[str, Any]:
     )
 
 
-def cluster_policy(r: random.Random, name: str, priority: int) -> dict[str, Any]:
+def cluster_policy(
+    r: random.Random, name: str, priority: int, leaving: Peers = egress_peer
+) -> dict[str, Any]:
     kind = r.choice(["AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"])
     newer = kind == "ClusterNetworkPolicy"
     actions = ["Accept" if newer else "Allow", "Deny", *([] if kind.startswith("Baseline") else ["Pass"])]
@@ -146,7 +155,7 @@ def cluster_policy(r: random.Random, name: str, priority: int) -> dict[str, Any]
     spec: dict[str, Any] = {"subject": cluster_peer(r), "priority": priority}
     if newer:
         spec["tier"] = r.choice(["Admin", "Baseline"])
-    for way, key, peer in (("ingress", "from", cluster_peer), ("egress", "to", egress_peer)):
+    for way, key, peer in (("ingress", "from", cluster_peer), ("egress", "to", leaving)):
         spec[way] = [
             {"action": r.choice(actions), **some(r, peer, 1, key), **some(r, port, 0.6, ports)}
             for _ in range(r.randrange(4))
@@ -167,7 +176,7 @@ def random_pod(r: random.Random, number: int) -> Pod:
         if r.random() < 0.6
     }
     labels = {key: r.choice("xyz") for key in "abc" if r.random() < 0.7}
-    address = r.choice([f"10.1.2.{number}", f"10.9.0.{number}", f"2001:db8:5::{number}"])
+    address = r.choice([f"10.1.2.1{number}", f"10.9.0.{number}", f"2001:db8:5::{number}"])
     return Pod(f"p{number}", r.choice(["n1", "n2"]), labels, ports, address, r.random() < 0.2)
 
 
@@ -181,6 +190,14 @@ def random_world(seed: int, *, cluster_wide: bool, hosts_are_nodes: bool = False
         policies += [cluster_policy(r, f"wide-{n}", priorities[n]) for n in range(r.randrange(1, 5))]
     names = {name: {**labels, "kubernetes.io/metadata.name": name} for name, labels in NAMESPACES.items()}
     return World(pods, names, policies, hosts_are_nodes)
+
+
+def unsure_world(seed: int) -> World:
+    """Return a world of which not everything can be known: nodes are peers, and priorities are equal."""
+    r = random.Random(seed)
+    world = random_world(seed, cluster_wide=False)
+    unsure = [cluster_policy(r, f"unsure-{n}", r.randrange(2), unsure_peer) for n in range(3)]
+    return replace(world, policies=[*world.policies, *unsure])
 
 
 def manifests(world: World) -> list[dict[str, Any]]:

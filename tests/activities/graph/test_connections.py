@@ -491,6 +491,7 @@ def test_a_question_about_nobody_is_refused(source: str, destination: str, proto
         ("shop/web", {WEB}),
         ("shop/web[Pod]", {WEB}),
         ("10.1.2.3", {"10.0.0.0-10.255.255.255"}),
+        ("10.9.9.9", {"shop/near[Pod]"}),
         ("10.0.0.0/8", {"10.0.0.0-10.255.255.255"}),
         ("10.0.0.0-10.255.255.255", {"10.0.0.0-10.255.255.255"}),
         ("11.0.0.0/8", set()),
@@ -498,7 +499,8 @@ def test_a_question_about_nobody_is_refused(source: str, destination: str, proto
 )
 def test_an_end_is_chosen_by_name_or_address(text: str, sources: set[str]) -> None:
     rules = ingress({"from": [{"podSelector": {}}]}, {"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]})
-    connections = Connections(Network([*PODS, rules], NAMESPACES))
+    near = pod("near", status={"podIP": "10.9.9.9"})
+    connections = Connections(Network([*PODS, near, rules], NAMESPACES))
     chosen = connections.choose(text)
     assert {row.source for row in connections.between(chosen, connections.choose("shop/db"))} == sources
 

@@ -3,6 +3,7 @@
 import ipaddress
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.activities.graph.policy_worlds import (
     plain_peer,
     plain_policy,
     random_world,
+    unsure_world,
 )
 
 SEEDS = range(30)
@@ -81,6 +83,18 @@ def test_all_pairs_are_those_of_the_naive_evaluator(
     found, unknown = told(engine(world))
     assert found == expected(world)
     assert not unknown
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_the_unknown_turns_out_to_be_what_was_said_holds(seed: int) -> None:
+    world = unsure_world(seed)
+    found, unknown = told(engine(world))
+    hosts = [pod.name for pod in world.pods.values() if pod.host]
+    r = random.Random(seed)
+    for nodes in ([], [*OUTSIDE, *hosts], r.sample(OUTSIDE, 4)):
+        for policies in (world.policies, world.policies[::-1]):
+            could_be = expected(replace(world, nodes=frozenset(nodes), policies=policies))
+            assert found <= could_be <= found | unknown
 
 
 @pytest.mark.parametrize("seed", SEEDS)
