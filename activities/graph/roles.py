@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from activities.graph.manifests import Located
-from activities.graph.network_policy import matches
+from activities.graph.selectors import matches
 from signals.errors import BadInput
 
 FIELDS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")
