@@ -8,7 +8,7 @@ TIERS = {1: "observe", 2: "restrict", 3: "isolate", 4: "escalate"}
 
 STATES = {
     IncidentState.INVESTIGATING: "It is being looked at. Nothing was written to the cluster.",
-    IncidentState.OBSERVED: "It is on record and was judged. Nothing had to be written to the cluster.",
+    IncidentState.OBSERVED: "It is on record and was judged. Nothing was written to the cluster.",
     IncidentState.AWAITING_APPROVAL: "A plan is ready and waits for a person.",
     IncidentState.CONTAINED: "Everything that was decided is applied.",
     IncidentState.PARTIALLY_CONTAINED: "Part of the containment is missing or does not hold.",
@@ -18,7 +18,7 @@ STATES = {
 }
 
 ACTIONS = {
-    ActionState.SHADOW: "would have been applied (shadow mode)",
+    ActionState.SHADOW: "would have been applied",
     ActionState.STAGED: "planned and dry-run; waits for a person",
     ActionState.REFUSED: "refused",
     ActionState.FAILED: "the API server would not",

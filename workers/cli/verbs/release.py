@@ -36,7 +36,7 @@ def run(options: Namespace) -> int:
         screen = Screen()
         rows = [(one.case, "yes" if one.done else "NO", one.write or "-", one.note) for one in released]
         if rows:
-            screen.table(("case", "done", "what", "note"), rows)
+            screen.table(("case", "put back", "write", "note"), rows)
         else:
             screen.say(f"Nothing of {options.case or 'ours'} stands in this cluster.")
 
