@@ -17,12 +17,11 @@ async def replayed(client: Client) -> tuple[int, dict[str, str]]:
         workflow_runner=RUNNER,
         data_converter=pydantic_data_converter,
     )
-    query = f"WorkflowType IN ('{INCIDENT_WORKFLOW}', '{REMEDIATION_WORKFLOW}')"
+    runs = client.list_workflows(f"WorkflowType IN ('{INCIDENT_WORKFLOW}', '{REMEDIATION_WORKFLOW}')")
     count, failures = 0, {}
-    async for run in client.list_workflows(query):
-        history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-        count += 1
-        if result.replay_failure:
-            failures[f"{run.id} {run.run_id}"] = str(result.replay_failure)
+    async with replayer.workflow_replay_iterator(runs.map_histories()) as results:
+        async for result in results:
+            count += 1
+            if result.replay_failure:
+                failures[f"{result.history.workflow_id} {result.history.run_id}"] = str(result.replay_failure)
     return count, failures

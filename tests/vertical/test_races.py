@@ -99,7 +99,7 @@ async def test_an_executor_without_rights_leaves_the_incident_alive_and_says_why
         incident = await stage.incident(here, lambda one: bool(one.decisions and one.receipts))
         assert {receipt.state for receipt in incident.receipts} == {ActionState.FAILED}
         assert "forbidden" in incident.receipts[0].reason
-        assert (await stage.say(Verb.CLOSE, incident.summary.id)).accepted
+        assert (await stage.say(Verb.CLOSE, incident.summary.id, undo=True)).accepted
 
 
 async def test_a_pod_known_by_name_and_later_by_uid_is_one_incident(stage: Stage) -> None:
