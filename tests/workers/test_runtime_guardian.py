@@ -159,9 +159,7 @@ async def test_a_flood_about_twenty_pods_is_twenty_events(nats_server: NatsServe
     assert len(said) <= 20 * 10
 
 
-async def test_the_end_of_a_flood_is_told_when_it_is_quiet(
-    nats_server: NatsServer, tmp_path: Path
-) -> None:
+async def test_the_end_of_a_flood_is_told_when_it_is_quiet(nats_server: NatsServer, tmp_path: Path) -> None:
     async with guarding(nats_server, tmp_path) as guardian:
         for number in range(4):
             await guardian.post(alert(fields=named("web-0", {"proc.pid": number})))
