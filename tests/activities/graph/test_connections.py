@@ -345,6 +345,16 @@ def test_equal_priorities_that_disagree_are_unknown_and_only_where_they_do() -> 
     assert not table(*PODS, *agreeing, ingress(), unknown=True)
 
 
+def test_equals_decide_nothing_that_was_decided_before_them() -> None:
+    deny = admin({"action": "Deny", "from": ANYBODY}, priority=1, name="first")
+    equals = [admin({"action": "Allow", "from": ANYBODY}, priority=2, name=name) for name in "ab"]
+    assert (WEB, DB) not in table(*PODS, deny, *equals)
+    skip = admin({"action": "Pass", "from": ANYBODY}, priority=1, name="first")
+    assert (WEB, DB) not in table(*PODS, skip, *equals, ingress())
+    torn = [equals[0], admin({"action": "Pass", "from": ANYBODY}, priority=2, name="c")]
+    assert not table(*PODS, deny, *torn, unknown=True)
+
+
 def test_the_baseline_speaks_only_where_no_network_policy_selects() -> None:
     baseline = wide("BaselineAdminNetworkPolicy", {"ingress": [{"action": "Deny", "from": ANYBODY}]})
     assert (DB, WEB) not in table(*PODS, baseline)
