@@ -43,7 +43,7 @@ check: setup ## Format, lint, types, import contracts, generated files, docs
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m deploy.generate --check
 	$(BIN)/python -m docs.generate --check
-	$(BIN)/mkdocs build --quiet --strict --site-dir $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(VENV)/site
 
 fix: setup ## Format, mend what can be mended, generate anew
 	$(BIN)/ruff format --quiet .

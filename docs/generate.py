@@ -2,9 +2,9 @@
 
 import json
 import sys
-from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,12 +14,12 @@ import activities.notifiers
 import activities.policies
 import activities.probes
 import signals.detectors.runtime
-import workers.cli.verbs
 from activities.action import Action
 from activities.judgement import Judgement
 from activities.metrics import DESCRIPTIONS, Stage
 from activities.notifier import Notifier
 from activities.probe import Probe
+from docs import commands, documents, wire
 from docs.rendering import documented, fields, page, permissions, table
 from signals.approvals import Verb as Spoken
 from signals.catalog import load
@@ -30,8 +30,6 @@ from signals.pages import PageKind
 from signals.policy import Breaker, Policy, Protected, Rule, Thresholds, Tier4
 from signals.receipts import ActionState, Result
 from signals.threats import Mode, Severity
-from workers.cli import EPILOG
-from workers.cli.verb import Verb
 from workers.settings import PREFIX, Settings
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -178,29 +176,12 @@ def metrics() -> str:
     return page("Metrics", intro, names, "## Stages", table(("Stage", "From → to"), stages))
 
 
-def commands() -> str:
-    """Return the page of the command line."""
-    parts = ["```text\n" + EPILOG.strip() + "\n```"]
-    for name, verb in sorted(load(workers.cli.verbs, Verb).items()):
-        parser = ArgumentParser(add_help=False)
-        verb.arguments(parser)
-        rows = [
-            (f"`{', '.join(one.option_strings) or one.metavar or one.dest}`", one.help or "")
-            for one in parser._actions
-        ]
-        parts += [f"## firebreak {name.replace('_', '-')}", f"{verb.help[0].upper()}{verb.help[1:]}."]
-        parts += [table(("Argument", "Meaning"), rows)] if rows else []
-    intro = (
-        "`kubectl firebreak VERB` is the same. Every command takes `--state DIR` and `-o table|json|yaml`."
-    )
-    return page("Commands", intro, *parts)
-
-
 PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "actions.md": actions,
-        "commands.md": commands,
+        "commands.md": commands.pages,
         "detectors.md": detectors,
+        "json.md": documents.pages,
         "judgements.md": judgements,
         "metrics.md": metrics,
         "notifiers.md": notifiers,
@@ -209,6 +190,8 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "probes.md": probes,
         "settings.md": settings,
         "states.md": states,
+        "wire.md": wire.pages,
+        **{f"schemas/{name}.schema.json": partial(documents.schema, name) for name in documents.DOCUMENTS},
     }
 )
 
@@ -221,6 +204,7 @@ def main(arguments: Sequence[str]) -> int:
         if check:
             sys.stderr.write(f"docs/reference/{name} is not what the code says: run `make fix`\n")
         else:
+            (REFERENCE / name).parent.mkdir(exist_ok=True)
             (REFERENCE / name).write_text(PAGES[name]())
     return 1 if check and differing else 0
 

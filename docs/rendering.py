@@ -6,18 +6,21 @@ import json
 import textwrap
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from types import ModuleType
 
 from pydantic import BaseModel
 
 NOTICE = "<!-- Written by docs/generate.py from the code. Do not edit: `make fix` writes it again. -->"
 
 
-def documented(cls: type) -> dict[str, str]:
-    """Return the text that stands below each member of a class, on one line."""
+def documented(of: type | ModuleType) -> dict[str, str]:
+    """Return the text that stands below each member of a class or module, on one line."""
     told: dict[str, str] = {}
     name = ""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    for statement in next(node for node in tree.body if isinstance(node, ast.ClassDef)).body:
+    body = ast.parse(textwrap.dedent(inspect.getsource(of))).body
+    if not isinstance(of, ModuleType):
+        body = next(node for node in body if isinstance(node, ast.ClassDef)).body
+    for statement in body:
         match statement:
             case ast.AnnAssign(target=ast.Name(id=found)) | ast.Assign(targets=[ast.Name(id=found)]):
                 name = found

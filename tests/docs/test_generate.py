@@ -21,7 +21,7 @@ def test_check_names_what_differs_and_writing_mends_it(
     assert main(["--check"]) == 1
     assert "docs/reference/settings.md is not what the code says" in capsys.readouterr().err
     assert main([]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == set(PAGES)
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} == set(PAGES)
     assert main(["--check"]) == 0
     (tmp_path / "states.md").write_text("something else")
     assert main(["--check"]) == 1

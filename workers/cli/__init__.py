@@ -24,10 +24,15 @@ class Exit(IntEnum):
     """What the exit code of a command says. Stable."""
 
     DONE = 0
+    """It was done; for `drill` and `demo`: each scenario ended as it says."""
     FAILED = 1
+    """It could not be done, or did not end as it should: a server is away, an incident is unknown."""
     WRONG_USE = 2
+    """The command itself makes no sense: an unknown option, a file that is not there."""
     REFUSED = 3
+    """Who may decide said no: the API server, an admission policy, the incident, Firebreak's own rules."""
     INTERRUPTED = 130
+    """Ctrl-C, or SIGTERM."""
 
 
 EPILOG = """\

@@ -64,15 +64,13 @@ def conclude(options: Namespace, said: "Said") -> int:
     from workers.cli.screen import Screen
 
     answer = said.answer
-    document = {
-        "command": said.name,
-        "actor": said.actor,
-        "authenticated": said.authenticated,
-        **answer.model_dump(mode="json"),
-    }
     unproved = "" if said.authenticated else f" (unauthenticated: nobody proved that this is {said.actor})"
     if answer.accepted or options.output != "table":
-        emit(options, document, lambda: Screen().say(f"{answer.message}{unproved}"))
+        emit(
+            options,
+            said.conclusion.model_dump(mode="json"),
+            lambda: Screen().say(f"{answer.message}{unproved}"),
+        )
     if not answer.accepted:
         raise Refused(answer.message or "Refused, without a reason.")
     return 0

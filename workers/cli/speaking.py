@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from activities.ports import COMMANDS, Cluster, Manifest, Resource
 from signals.approvals import Answer, Verb
 from signals.errors import Conflict, NotFound, Refused, Unavailable
@@ -20,6 +22,21 @@ KNOWN_SECONDS = SECONDS
 POLL_SECONDS = 0.1
 
 
+class Conclusion(BaseModel, frozen=True):
+    """What came of one command, as `-o json` prints it."""
+
+    command: str
+    """Name of the Command object, in namespace `firebreak`."""
+    actor: str
+    """Who spoke: the user name that the API server knows."""
+    authenticated: bool
+    """False on a memory cluster, where nobody proves who speaks."""
+    accepted: bool
+    """Whether it was done. Otherwise the exit code is 3."""
+    message: str
+    """What came of it, or why not."""
+
+
 @dataclass(frozen=True)
 class Said:
     """One command as it stands in the API server, and what came of it."""
@@ -29,6 +46,13 @@ class Said:
     answer: Answer
     authenticated: bool = True
     """False on a memory cluster, where nobody proves who speaks."""
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """What is printed of it."""
+        return Conclusion(
+            command=self.name, actor=self.actor, authenticated=self.authenticated, **self.answer.model_dump()
+        )
 
 
 async def whoami(cluster: Cluster) -> str:

@@ -57,12 +57,20 @@ class Status(BaseModel, frozen=True):
     """The whole document, as `firebreak status -o json` prints it."""
 
     ready: bool = False
+    """Whether everything serves."""
     state_dir: str
+    """The folder of the stack."""
     processes: tuple[Process, ...] = ()
+    """Each with `name`, `pid`, `ready`, `restarts`."""
     endpoints: Endpoints = Endpoints()
+    """Where to reach what: `falco`, `temporal`, `temporal_namespace`, `temporal_ui`, `nats`, `kubeconfig`,
+    `audit_log`, `metrics`."""
     falco_token_file: str | None = None
+    """File with the bearer token for alerts."""
     falco_ca_file: str | None = None
+    """Authority that signed the alert receiver's certificate."""
     people: People = People()
+    """Kubeconfigs of `oncall` and `lead`."""
 
     def process(self, name: str) -> Process:
         """Return one process by name.

@@ -1,0 +1,78 @@
+"""The reference of what commands print with `-o json`: one JSON Schema a document, from the models themselves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from activities.release import Released
+from docs.rendering import documented, page, table
+from signals.decisions import Decision
+from signals.incidents import Incident, Summary
+from workers.cli.speaking import Conclusion
+from workers.stack.doctor import Finding
+from workers.stack.state import Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What some commands print: the model, and whether it is a list of it."""
+
+    verbs: str
+    model: type
+    many: bool = False
+
+
+DOCUMENTS: Mapping[str, Document] = MappingProxyType(
+    {
+        "incidents": Document(verbs="incidents", model=Summary, many=True),
+        "incident": Document(verbs="describe", model=Incident),
+        "judgements": Document(verbs="explain", model=Decision, many=True),
+        "answer": Document(
+            verbs="approve, reject, undo, extend, stand-down, close, enrol, unenrol", model=Conclusion
+        ),
+        "released": Document(verbs="release", model=Released, many=True),
+        "status": Document(verbs="status, up --detach", model=Status),
+        "findings": Document(verbs="doctor", model=Finding, many=True),
+    }
+)
+
+
+def schema(name: str) -> str:
+    """Return the JSON Schema of one document, with the meaning of each field."""
+    document = DOCUMENTS[name]
+    kind: Any = list[document.model] if document.many else document.model  # type: ignore[name-defined]
+    made = TypeAdapter(kind).json_schema(mode="serialization")
+    return json.dumps(made, indent=2) + "\n"
+
+
+def pages() -> str:
+    """Return the page that names all documents."""
+    rows = (
+        (
+            ", ".join(f"`{verb.strip()}`" for verb in document.verbs.split(",")),
+            f"{'a list of ' if document.many else ''}{document.model.__name__}",
+            f"[{name}.schema.json](schemas/{name}.schema.json)",
+        )
+        for name, document in DOCUMENTS.items()
+    )
+    parts = [table(("Command", "Prints", "JSON Schema"), rows)]
+    for model in (Summary, Incident, Conclusion, Status, Released, Finding):
+        parts += [f"## {model.__name__}", str(model.__doc__), _fields(model)]
+    intro = (
+        "`-o json` and `-o yaml` print the same document, in ASCII: nothing in it can steer a terminal. Times are"
+        " RFC 3339 in UTC. What does not exist is null. Fields are added, never taken away; the values of"
+        " [closed lists](states.md) are all that there are. `drill` and `demo` print a list of `scenario`,"
+        " `incident`, `passed`, `failure` and `checks` (`what`, `passed`, `detail`); `down` prints `state_dir` and"
+        " `stopped`."
+    )
+    return page("What -o json prints", intro, *parts)
+
+
+def _fields(model: type) -> str:
+    told = documented(model)
+    names = model.model_fields if issubclass(model, BaseModel) else getattr(model, "__dataclass_fields__", {})
+    return table(("Field", "Meaning"), ((f"`{name}`", told.get(name, "")) for name in names))
