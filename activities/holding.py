@@ -8,7 +8,7 @@ from activities.graph.carve import close_everything
 from activities.graph.network_policy import End, matches
 from activities.phases import every
 from activities.ports import DAEMON_SETS, NETWORK_POLICIES, Cluster, Manifest
-from activities.standing import Sight, State, look
+from activities.standing import Sight, State, look, without_ours
 from signals.errors import NotFound, Refused
 from signals.plans import ActionPlan, ObjectRef, Write, WriteKind
 from signals.receipts import Check, Result
@@ -69,6 +69,14 @@ async def held_pods(cluster: Cluster, plan: ActionPlan) -> list[Manifest]:
     return [pod for pod in await every(one(ref) for ref in marks) if pod is not None]
 
 
+def uncovered(policies: Sequence[Manifest], key: str) -> list[Manifest]:
+    """Return policies as they are for pods that nobody but the holder of one mark keeps out of them.
+
+    What another case keeps out today it lets in again when it is undone, and that may be first.
+    """
+    return [{**policy, "spec": without_ours(policy["spec"], key)} for policy in policies]
+
+
 async def entered(cluster: Cluster, plan: ActionPlan) -> list[tuple[Mapping[str, Any], Write]]:
     """Return the policies that open an isolated pod again, because they came or changed later, and exclusions.
 
@@ -92,7 +100,7 @@ async def entered(cluster: Cluster, plan: ActionPlan) -> list[tuple[Mapping[str,
         ]
         others = [policy for policy in policies if policy["metadata"]["name"] != made.ref.name]
         for key, value in made.manifest["spec"]["podSelector"]["matchLabels"].items():
-            leave = close_everything(others, ends).leave
+            leave = close_everything(uncovered(others, key), ends).leave
             found += [(policy, exclude(policy, key, value)) for policy in leave]
     return found
 

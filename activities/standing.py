@@ -54,11 +54,11 @@ def own_terms(policy: Mapping[str, Any], key: str) -> list[int]:
     return [position for position, term in enumerate(terms) if term["key"] == key]
 
 
-def without_ours(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a policy's spec less every exclusion that any of our cases added."""
+def without_ours(spec: Mapping[str, Any], keep: str = "") -> dict[str, Any]:
+    """Return a policy's spec less every exclusion that any of our cases added, but those of one key."""
     selector = dict(spec.get("podSelector") or {})
     terms = selector.pop("matchExpressions", [])
-    theirs = [term for term in terms if not term["key"].startswith(MARK_PREFIX)]
+    theirs = [term for term in terms if term["key"] == keep or not term["key"].startswith(MARK_PREFIX)]
     return {**spec, "podSelector": {**selector, **({"matchExpressions": theirs} if theirs else {})}}
 
 

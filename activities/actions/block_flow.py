@@ -28,7 +28,7 @@ from activities.containment import (
     policy_ref,
 )
 from activities.graph.carve import Carving, Cut, close_flow, opening
-from activities.graph.network_policy import PROTOCOLS, End
+from activities.graph.network_policy import PROTOCOLS, End, selecting
 from activities.holding import flow, lost, objects, sights
 from activities.ports import NETWORK_POLICIES, PODS, Cluster, Manifest
 from activities.surroundings import PEER_PERMISSIONS, peer_concerns
@@ -117,7 +117,7 @@ async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> Action
     key = mark_key(action.id)
     cut = scene.without(frozenset({key}))
     carving = close_flow(policies, cut)
-    why = other_case(opening(policies, cut), case) or gitops.obstacle(carving.leave)
+    why = other_case(selecting(policies, cut.pod, cut.direction), case) or gitops.obstacle(carving.leave)
     if why:
         return blocked(action, why)
     residual = list(RESIDUAL)

@@ -21,7 +21,7 @@ from activities.containment import (
 )
 from activities.graph.carve import close_everything
 from activities.graph.network_policy import End
-from activities.holding import entered, flow, lost, objects, sights
+from activities.holding import entered, flow, lost, objects, sights, uncovered
 from activities.phases import every
 from activities.ports import NETWORK_POLICIES, Cluster
 from activities.surroundings import API_PERMISSIONS, api_dependencies
@@ -55,7 +55,7 @@ async def plan(cluster: Cluster, action: PlannedAction, case: CaseRef) -> Action
             continue
         ref = policy_ref(case, namespace, action.type)
         others = [policy for policy in policies if policy["metadata"]["name"] != ref.name]
-        carving = close_everything(others, [End.pod(pod) for pod in inside])
+        carving = close_everything(uncovered(others, key), [End.pod(pod) for pod in inside])
         why = gitops.obstacle(carving.leave)
         if why:
             return blocked(action, why)

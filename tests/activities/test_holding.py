@@ -1,6 +1,7 @@
 """Containment holds while the world around it changes, and says so where it cannot."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,26 @@ async def test_two_blocks_of_one_decision_close_both_flows(cluster: Cluster, her
     for plan in reversed(plans):
         await writing.revert(cluster, plan)
     assert await here.bytes(cluster) == before
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_two_cases_isolate_one_pod_and_either_holds_without_the_other(
+    cluster: Cluster, here: Scene, first: int
+) -> None:
+    before = await here.bytes(cluster)
+    plans = []
+    for incident in ("shop-web-0-11111111", "shop-web-0-22222222"):
+        case = replace(CASE, incident=incident)
+        plans.append(await ACTIONS["isolate_pod"].plan(cluster, here.action(cluster, "isolate_pod"), case))
+        await writing.apply(cluster, plans[-1])
+    await writing.revert(cluster, plans[first])
+    assert not await open_to(cluster, here, OUTSIDE, 443)
+    await writing.revert(cluster, plans[1 - first])
+    assert await here.bytes(cluster) == before
+
+
+async def test_a_flow_is_not_carved_out_of_another_cases_isolation(cluster: Cluster, here: Scene) -> None:
+    await applied(cluster, here, "isolate_pod")
+    other = replace(CASE, incident="shop-web-0-22222222")
+    plan = await ACTIONS["block_flow"].plan(cluster, here.action(cluster, "block_flow"), other)
+    assert "contained by incident" in plan.blocked
