@@ -26,6 +26,7 @@ BUSY_PER_SECOND = 5
 """Judgements a second above which what follows a first write is spread out (design: a burst of 100)."""
 
 SPREAD_SECONDS = 5.0
+"""The longest that it waits. The first half of it belongs to the first writes of the others in the burst."""
 
 
 def latest(events: tuple[ThreatEvent, ...], policy: Policy) -> tuple[ThreatEvent, ...]:
@@ -117,9 +118,10 @@ class Judging:
         )
 
     def _spread(self, incident: str, now: datetime) -> float:
-        """Return how long the follow-ups wait: nothing when idle, up to 5 s in a burst, by a hash of the id."""
+        """Return how long the follow-ups wait: nothing when idle, 2.5 to 5 s in a burst, by a hash of the id."""
         self._recent.append(now)
         busy = len(self._recent) > BUSY_PER_SECOND and now - self._recent[0] < timedelta(seconds=1)
         if not busy:
             return 0.0
-        return int(hashlib.sha256(incident.encode()).hexdigest()[:4], 16) / 0xFFFF * SPREAD_SECONDS
+        share = int(hashlib.sha256(incident.encode()).hexdigest()[:4], 16) / 0xFFFF
+        return SPREAD_SECONDS * (1 + share) / 2
