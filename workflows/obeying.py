@@ -76,7 +76,8 @@ class Obeying(Commanded):
         outcome = await self._act(staged, approval)
         await self._stack.hand_over(self._file)
         done = outcome.disposition is Disposition.APPLIED
-        return Answer(accepted=done, message=outcome.reason or f"{outcome.disposition}: {staged.title}")
+        what = "; ".join(action.summary for action in staged.actions)
+        return Answer(accepted=done, message=outcome.reason or f"{outcome.disposition}: {what}")
 
     async def _close(self, approval: Approval, why: str) -> Answer:
         if (self._file.standing or self._writing.locked()) and not approval.keep:
