@@ -228,7 +228,7 @@ def _both(otherwise: Callable[[], str], error: Exception) -> Callable[[], str]:
 async def staged(root: Path) -> AsyncIterator[Stage]:
     """Start one stack whose agents are processes with mortal hands."""
     fates = root / "fates"
-    fates.mkdir()
+    fates.mkdir(exist_ok=True)
     options = Options(
         state_dir=root / "state",
         agent_command=(sys.executable, "-P", str(CRASHING), str(fates)),

@@ -12,7 +12,7 @@ from signals.approvals import Verb
 from signals.incidents import Incident, IncidentState
 from signals.subjects import ORCHESTRATOR, REMEDIATION_EXECUTOR
 from tests.vertical.audit import doubled, written
-from tests.vertical.scene import ATTACKER, REVERSE_SHELL, TERMINAL, Scene
+from tests.vertical.scene import ATTACKER, EGRESS, REVERSE_SHELL, TERMINAL, Scene
 from tests.vertical.stage import Stage, settled, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
@@ -31,29 +31,39 @@ def measured(stage: Stage, what: str, ready: float) -> None:
     assert seconds < BOUND
 
 
-@pytest.mark.parametrize(("write", "moment"), [(1, "before"), (2, "after"), (3, "after")])
+@pytest.mark.parametrize(
+    ("rule", "write", "moment"),
+    [
+        (REVERSE_SHELL, 1, "before"),
+        (REVERSE_SHELL, 3, "after"),
+        (EGRESS, 3, "after"),
+    ],
+    ids=["before-the-first", "before-it-is-known", "between-two-actions"],
+)
 async def test_an_executor_killed_around_a_write_writes_each_once(
-    stage: Stage, write: int, moment: str
+    stage: Stage, rule: str, write: int, moment: str
 ) -> None:
     async with stage.scene() as here:
         pod = await here.fill()
         restarts = stage.status.process(REMEDIATION_EXECUTOR).restarts
         fate = stage.doom(REMEDIATION_EXECUTOR, here, write, moment)
-        await stage.post(here.alert(REVERSE_SHELL, pod))
+        await stage.post(here.alert(rule, pod))
         ready = await stage.back(REMEDIATION_EXECUTOR, restarts)
         incident = await stage.incident(here, settled)
-        measured(stage, f"executor killed {moment} write {write}", ready)
+        measured(
+            stage, f"executor killed {moment} write {write} of {'four' if rule == EGRESS else 'three'}", ready
+        )
         assert not fate.exists()
         assert incident.summary.state is IncidentState.CONTAINED
         assert not await here.reaches(pod, ATTACKER)
         ours = written(stage.stack.layout.audit_log, here.namespace)
-        assert [one.verb for one in ours] == ["create", "patch", "patch"]
+        assert [one.verb for one in ours] == ["create", *["patch"] * (3 if rule == EGRESS else 2)]
 
         assert (await stage.say(Verb.UNDO, incident.summary.id)).accepted
         assert await here.changed() == []
 
 
-@pytest.mark.parametrize("write", [1, 3])
+@pytest.mark.parametrize("write", [2])
 async def test_an_executor_killed_while_it_puts_back_leaves_nothing(stage: Stage, write: int) -> None:
     async with stage.scene() as here:
         pod = await here.fill()
@@ -131,7 +141,7 @@ async def suspected(stage: Stage, here: Scene) -> Incident:
     return found[0]
 
 
-@pytest.mark.parametrize("process", [ORCHESTRATOR, "temporal", "nats"])
+@pytest.mark.parametrize("process", [ORCHESTRATOR, "temporal", "nats", "kube-apiserver"])
 async def test_what_dies_in_mid_incident_costs_no_alert_and_doubles_no_write(
     stage: Stage, process: str
 ) -> None:
