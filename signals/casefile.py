@@ -147,6 +147,7 @@ class CaseFile:
 
     def replan(self) -> None:
         """Forget what is staged, so that the next judgement asks for it again, with what is new."""
+        self.staged = None
         self.receipts = {k: r for k, r in self.receipts.items() if r.state is not ActionState.STAGED}
 
     @property

@@ -49,6 +49,7 @@ class Acting(Following):
                 )
             except ActivityError as error:
                 outcome = _failed(decision, str(error.cause or error))
+            self._gate.withdraw()
             self._file.replan()
             self._file.acted(outcome)
             self._file.note(workflow.now(), f"{outcome.disposition}: {summary}", outcome.reason)

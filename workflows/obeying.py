@@ -72,7 +72,6 @@ class Obeying(Commanded):
         return answer
 
     async def _approved(self, staged: Decision, approval: Approval) -> Answer:
-        self._file.staged = None
         outcome = await self._act(staged, approval)
         await self._stack.hand_over(self._file)
         done = outcome.disposition is Disposition.APPLIED

@@ -119,9 +119,10 @@ def test_the_executor_may_act_in_an_enrolled_namespace_and_in_no_other(
         executor.enrolled
     )
     agent = control_plane.agent(REMEDIATION_EXECUTOR)
-    assert agent.call("GET", f"/api/v1/namespaces/{enrolled}/pods").status == 200
-    assert agent.call("GET", "/api/v1/namespaces/default/pods").status == 403
-    assert agent.call("GET", "/api/v1/pods").status == 403
+    policies = "apis/networking.k8s.io/v1/namespaces/{}/networkpolicies/nobodys"
+    assert agent.delete("/" + policies.format(enrolled)).status == 404
+    assert agent.delete("/" + policies.format("default")).status == 403
+    assert agent.patch("/api/v1/namespaces/default/pods/x").status == 403
 
 
 @pytest.mark.parametrize("agent", AGENTS)
