@@ -98,8 +98,9 @@ class Obeying(Commanded):
         if not self._file.standing:
             return Answer(accepted=True, message="nothing stands; nothing more will be written here")
         await self._stack.command(self._file, approval)
-        await workflow.wait_condition(lambda: approval.id in self._answers)
-        return self._answers.pop(approval.id)
+        await workflow.wait_condition(lambda: approval.id in self._answers or not self._file.standing)
+        nothing = Answer(accepted=approval.verb is not Verb.EXTEND, message="nothing stands any more")
+        return self._answers.pop(approval.id, nothing)
 
     def _cry_wolf(self) -> None:
         """Hold the same suspicion about the same subject at Tier 1 for a while: a person undid it."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from activities.ports import NETWORK_POLICIES, PODS
+from activities.ports import NAMESPACES, NETWORK_POLICIES, PODS
 from signals.approvals import Verb
 from signals.incidents import Incident, IncidentState
 from tests.vertical.scene import ATTACKER, REVERSE_SHELL, Scene
@@ -85,3 +85,18 @@ async def test_an_alert_after_a_terminate_opens_a_new_incident_and_both_are_undo
             assert (code, said) == (0, "")
         assert await here.changed() == []
         assert len(await stage.cluster.list(NETWORK_POLICIES, here.namespace)) == 1
+
+
+@pytest.mark.slow
+async def test_a_namespace_that_is_deleted_leaves_nothing_to_undo(stage: Stage) -> None:
+    async with stage.scene() as here:
+        name = (await contained(stage, here)).summary.id
+        await stage.cluster.delete(NAMESPACES.ref(here.namespace))
+
+        async def gone() -> bool:
+            return not any(
+                one["metadata"]["name"] == here.namespace for one in await stage.cluster.list(NAMESPACES)
+            )
+
+        await until(gone, lambda: "the namespace is still there")
+        assert (await stage.say(Verb.CLOSE, name, undo=True)).accepted

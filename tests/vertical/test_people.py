@@ -1,5 +1,6 @@
 """People speak through the API server: it proves who they are, and their incident answers on the Command."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from signals.errors import Refused
 from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState
 from signals.subjects import NAMESPACE
-from tests.vertical.audit import written
+from tests.vertical.audit import doubled, written
 from tests.vertical.scene import ATTACKER, EGRESS, REVERSE_SHELL, Scene
 from tests.vertical.stage import Stage, settled
 
@@ -128,3 +129,48 @@ async def test_a_namespace_is_not_let_go_while_something_stands_in_it(stage: Sta
         assert (await stage.say(Verb.CLOSE, name, undo=True)).accepted
         assert (await stage.firebreak("unenrol", here.namespace))[0] == 0
         assert await here.changed() == []
+
+
+async def test_a_rise_replaces_the_question_and_the_old_answer_counts_no_more(stage: Stage) -> None:
+    async with stage.scene("approve") as here:
+        pod = await here.fill()
+        await stage.post(here.alert(EGRESS, pod))
+        first = await stage.incident(here, lambda one: one.summary.waiting_for is not None)
+        name = first.summary.id
+        await stage.post(here.alert(REVERSE_SHELL, pod))
+        risen = await stage.incident(here, lambda one: "isolate_pod" in {a.type for a in one.summary.actions})
+        assert [action.type for action in risen.summary.actions] == ["isolate_pod"]
+        assert not (await stage.say(Verb.APPROVE, name, **answer_to(first))).accepted
+        assert written(stage.stack.layout.audit_log, here.namespace) == []
+        assert (await stage.say(Verb.APPROVE, name, **answer_to(risen))).accepted
+        assert not await here.reaches(pod, ATTACKER)
+        assert (await stage.say(Verb.CLOSE, name, undo=True)).accepted
+        assert await here.changed() == []
+
+
+async def test_two_who_approve_at_once_are_one_approval(stage: Stage) -> None:
+    async with stage.scene("approve") as here:
+        incident = await asked(stage, here)
+        name = incident.summary.id
+        answers = await asyncio.gather(
+            *(stage.say(Verb.APPROVE, name, who, **answer_to(incident)) for who in ("oncall", "lead"))
+        )
+        assert sorted(answer.accepted for answer in answers) == [False, True]
+        await stage.incident(here, settled)
+        assert doubled(written(stage.stack.layout.audit_log, here.namespace)) == []
+        assert (await stage.say(Verb.CLOSE, name, undo=True)).accepted
+        assert await here.changed() == []
+
+
+async def test_two_who_undo_at_once_are_both_answered(stage: Stage) -> None:
+    async with stage.scene() as here:
+        pod = await here.fill()
+        await stage.post(here.alert(REVERSE_SHELL, pod))
+        name = (await stage.incident(here, settled)).summary.id
+        answers = await asyncio.gather(
+            *(stage.say(Verb.UNDO, name, who) for who in ("oncall", "lead", "oncall", "lead"))
+        )
+        assert any(answer.accepted for answer in answers), answers
+        assert await here.changed() == []
+        assert (await stage.say(Verb.CLOSE, name)).accepted
+        assert (await stage.summaries(here))[0].state is IncidentState.CLOSED
