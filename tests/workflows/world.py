@@ -29,7 +29,7 @@ from workflows.incident import IncidentWorkflow
 from workflows.options import TASK_TIMEOUT
 
 CLUSTER = ClusterRef(name="test", uid="test-cluster")
-CROWDED = 200
+CROWDED = 120
 """Events in a history from which Temporal wants it to go on in a new run; its own default is 4,096."""
 
 
