@@ -76,6 +76,7 @@ class Recording:
 
     def save(self, name: str, title: str) -> None:
         """Write what was printed as SVG."""
+        self.screen.say()  # what hangs below the last line would be cut
         text = self.screen.console.export_svg(title=title, theme=THEME, code_format=FORMAT, unique_id=name)
         lines = (line.rstrip() for line in text.splitlines())
         (PICTURES / f"{name}.svg").write_text("\n".join(lines) + "\n")
