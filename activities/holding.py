@@ -118,7 +118,8 @@ async def objects(cluster: Cluster, plan: ActionPlan) -> Check:
         return Check(what="object", result=Result.FAILED, how="; ".join(wrong))
     gone = sum(sight.state is State.GONE for sight in seen)
     left = f", {gone} changed objects are gone" if gone else ""
-    return Check(what="object", result=Result.PASSED, how=f"read back {len(seen)} writes{left}")
+    noun = "write" if len(seen) == 1 else "writes"
+    return Check(what="object", result=Result.PASSED, how=f"read back {len(seen)} {noun}{left}")
 
 
 async def flow(cluster: Cluster) -> Check:
