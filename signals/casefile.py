@@ -64,7 +64,9 @@ class CaseFile:
         self.false_alarms = list(carried.false_alarms)
         self.stood_down = carried.stood_down
 
-    def carry(self, waiting: WaitingFor | None, used: tuple[str, ...]) -> IncidentInput:
+    def carry(
+        self, waiting: WaitingFor | None, asked_below: WaitingFor | None, used: tuple[str, ...]
+    ) -> IncidentInput:
         """Return the input of the next run."""
         return self.given.model_copy(
             update={
@@ -85,6 +87,7 @@ class CaseFile:
                     timeline=tuple(self.timeline),
                     links=tuple(self.links),
                     waiting=waiting,
+                    asked_below=asked_below,
                     used=used,
                 )
             }

@@ -57,6 +57,8 @@ class Carried(BaseModel, frozen=True):
     timeline: tuple[Moment, ...]
     links: tuple[str, ...]
     waiting: WaitingFor | None
+    asked_below: WaitingFor | None = None
+    """What the owner of the stack asks."""
     unread: tuple[ThreatEvent, ...]
     investigated: bool
     used: tuple[str, ...]

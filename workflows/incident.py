@@ -54,7 +54,7 @@ class IncidentWorkflow(Acting, Obeying):
         self._writing = asyncio.Lock()
         self._rejudge = False
         self._shown: Summary | None = None
-        self._asked_below: WaitingFor | None = None
+        self._asked_below = carried.asked_below if carried else None
         self._answers: dict[str, Answer] = {}
         self._closing = ""
         self._aside: set[asyncio.Task[None]] = set()
@@ -109,15 +109,17 @@ class IncidentWorkflow(Acting, Obeying):
         if self._file.unread or self._rejudge:
             self._rejudge = False
             await self._respond()
-        elif self._crowded() and not self._closing:
+        elif self._crowded():
             await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(self._file.carry(self._gate.waiting, self._gate.used))
+            if self._crowded():
+                given = self._file.carry(self._gate.waiting, self._asked_below, self._gate.used)
+                workflow.continue_as_new(given)
 
     def _crowded(self) -> bool:
-        """Return whether this run's history is long enough to go on in a new one, and nothing is in flight."""
-        return (
-            workflow.info().is_continue_as_new_suggested() and not self._aside and not self._writing.locked()
-        )
+        """Return whether to go on in a new run: this one is long, and nothing is due or in flight."""
+        due = self._rejudge or bool(self._closing)
+        busy = bool(self._aside) or self._writing.locked()
+        return workflow.info().is_continue_as_new_suggested() and not due and not busy
 
     async def _respond(self) -> None:
         """Judge everything that is known; write what may be written; let the rest follow."""

@@ -94,18 +94,28 @@ class RemediationWorkflow(Keeping, Commanded):
             await self._answer(self._said.pop(0))
         if self._changed:
             await self._hold()
-        if workflow.info().is_continue_as_new_suggested() and self._standing and self._gate.waiting is None:
+        if self._crowded():
             await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(
-                self._given.model_copy(
-                    update={
-                        "stack": self._request(),
-                        "adopted": False,
-                        "extensions_left": self._extensions_left,
-                        "used": self._gate.used,
-                    }
+            if self._crowded():
+                workflow.continue_as_new(
+                    self._given.model_copy(
+                        update={
+                            "stack": self._request(),
+                            "adopted": False,
+                            "extensions_left": self._extensions_left,
+                            "used": self._gate.used,
+                        }
+                    )
                 )
-            )
+
+    def _crowded(self) -> bool:
+        """Return whether to go on in a new run: this one is long, and nothing is asked, said or in flight."""
+        return (
+            workflow.info().is_continue_as_new_suggested()
+            and self._gate.waiting is None
+            and not self._aside
+            and not self._called()
+        )
 
     def _called(self) -> bool:
         fresh = any(receipt.state is ActionState.APPLIED for receipt in self._standing)

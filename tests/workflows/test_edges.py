@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -172,4 +173,44 @@ async def test_the_owner_of_a_stack_goes_on_in_a_new_run_and_puts_everything_bac
     owner = world.client.get_workflow_handle(remediation_id(handle.id))
     await goes_on(owner, "changed", lambda _: {})
     assert (await world.say(handle, Verb.UNDO)).accepted
+    assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]
+
+
+async def test_no_command_is_lost_between_two_runs_of_an_owner(world: World) -> None:
+    place = await world.place()
+    handle = await world.open(world.event(place))
+    await world.until(handle, settled)
+    owner = world.client.get_workflow_handle(remediation_id(handle.id))
+    first = (await owner.describe()).run_id
+
+    async def change() -> None:
+        for _ in range(CROWDED // 3):
+            await owner.signal("changed", {})
+            await asyncio.sleep(0.02)
+
+    changing = asyncio.create_task(change())
+    for _ in range(CROWDED // 6):
+        assert (await world.say(handle, Verb.EXTEND, seconds=60)).accepted
+    await changing
+    assert (await owner.describe()).run_id != first
+    assert (await world.say(handle, Verb.CLOSE, undo=True)).accepted
+    assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]
+
+
+async def test_the_question_of_an_owner_outlives_a_run_of_its_incident(world: World) -> None:
+    place = await world.place()
+    event = world.event(place)
+    handle = await world.open(event)
+    await world.until(handle, settled)
+    owner = world.client.get_workflow_handle(remediation_id(handle.id))
+    await world.environment.fast_forward(owner, timedelta(hours=24) - timedelta(minutes=14))
+    before = await world.until(handle, lambda one: one.summary.waiting_for is not None)
+    await crowd(handle, event)
+    waiting = (await handle.query("incident", result_type=Incident)).summary.waiting_for
+    assert waiting
+    assert waiting == before.summary.waiting_for
+    answer = await world.say(
+        handle, Verb.APPROVE, plan_hash=waiting.plan_hash, target_uids=waiting.target_uids
+    )
+    assert answer.accepted, answer
     assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]
