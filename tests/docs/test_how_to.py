@@ -35,7 +35,7 @@ def commands() -> list[str]:
     """Return every command of ours that some page shows to be typed."""
     lines = [line for path in PLACES for line in path.read_text().splitlines()]
     typed = [line.strip().removeprefix("$ ") for line in lines if line.strip().startswith("$ firebreak ")]
-    return sorted({re.split(r" \| | 2?> ", line.partition("  #")[0])[0].strip() for line in typed})
+    return sorted({re.split(r" \|\|? | && | 2?> ", line.partition("  #")[0])[0].strip() for line in typed})
 
 
 def test_the_detector_that_is_shown_is_one() -> None:
