@@ -160,6 +160,18 @@ class Stage:
         fate.with_suffix(".new").rename(fate)
         return fate
 
+    async def met(self, fate: Path, scene: Scene) -> None:
+        """Return once an agent has met its fate."""
+        stories: list[str] = []
+
+        async def has_happened() -> bool:
+            if not await asyncio.to_thread(fate.exists):
+                return True
+            stories[:] = [told(await self.ledger.ask(one.id)) for one in await self.summaries(scene)]
+            return False
+
+        await until(has_happened, lambda: f"nothing happened; the incidents are {stories}")
+
     def held(self, agent: str) -> Callable[[], Awaitable[bool]]:
         """Return whether an agent is held at its fate, as `until` asks."""
         mark = self.fates / f"{agent}.held"

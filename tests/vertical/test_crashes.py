@@ -48,12 +48,12 @@ async def test_an_executor_killed_around_a_write_writes_each_once(
         restarts = stage.status.process(REMEDIATION_EXECUTOR).restarts
         fate = stage.doom(REMEDIATION_EXECUTOR, here, write, moment)
         await stage.post(here.alert(rule, pod))
+        await stage.met(fate, here)
         ready = await stage.back(REMEDIATION_EXECUTOR, restarts)
         incident = await stage.incident(here, settled)
         measured(
             stage, f"executor killed {moment} write {write} of {'four' if rule == EGRESS else 'three'}", ready
         )
-        assert not fate.exists()
         assert incident.summary.state is IncidentState.CONTAINED
         assert not await here.reaches(pod, ATTACKER)
         ours = written(stage.stack.layout.audit_log, here.namespace)
@@ -70,8 +70,9 @@ async def test_an_executor_killed_while_it_puts_back_leaves_nothing(stage: Stage
         await stage.post(here.alert(REVERSE_SHELL, pod))
         name = (await stage.incident(here, settled)).summary.id
         restarts = stage.status.process(REMEDIATION_EXECUTOR).restarts
-        stage.doom(REMEDIATION_EXECUTOR, here, write, "after")
+        fate = stage.doom(REMEDIATION_EXECUTOR, here, write, "after")
         said = asyncio.create_task(stage.say(Verb.UNDO, name))
+        await stage.met(fate, here)
         ready = await stage.back(REMEDIATION_EXECUTOR, restarts)
         assert (await said).accepted
         measured(stage, f"executor killed after write {write} of the undo", ready)
