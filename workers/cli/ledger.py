@@ -1,18 +1,18 @@
 """Reads incidents from Temporal: the list from memos, one whole incident from its workflow."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowExecution, WorkflowHistory, WorkflowQueryFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from signals.entities import ClusterRef
 from signals.errors import FirebreakError, NotFound, Unavailable
 from signals.incidents import Incident, IncidentState, Summary
-from signals.subjects import INCIDENT_WORKFLOW, MEMO
+from signals.subjects import INCIDENT_WORKFLOW, MEMO, REMEDIATION_WORKFLOW
 from workers.cli.patience import SECONDS, patiently
 
 T = TypeVar("T")
@@ -95,6 +95,30 @@ class Ledger:
             lambda: handle.query("incident", result_type=Incident, rpc_timeout=ANSWER), incident
         )
         return answer
+
+    async def recorded(self, since: datetime) -> AsyncIterator[tuple[WorkflowExecution, WorkflowHistory]]:
+        """Yield every run of ours with its history: all that are open, and those that ended since.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        query = (
+            f"WorkflowType IN ('{INCIDENT_WORKFLOW}', '{REMEDIATION_WORKFLOW}')"
+            f" AND (ExecutionStatus = 'Running' OR CloseTime >= '{since:%Y-%m-%dT%H:%M:%SZ}')"
+        )
+
+        async def listed() -> list[WorkflowExecution]:
+            return [row async for row in self._client.list_workflows(query, rpc_timeout=ANSWER)]
+
+        for row in await patiently(lambda: _translated(listed)):
+            try:
+                yield row, await self._history(row)
+            except NotFound:
+                continue  # its time in the server was up meanwhile
+
+    async def _history(self, row: WorkflowExecution) -> WorkflowHistory:
+        handle = self._client.get_workflow_handle(row.id, run_id=row.run_id)
+        return await patiently(lambda: _translated(handle.fetch_history, row.id))
 
     async def _remembered(self, incident: str) -> Incident:
         handle = self._client.get_workflow_handle(incident)
