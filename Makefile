@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check fix bench docs clean lock
+.PHONY: help setup demo test test-slow replay check fix bench docs clean lock
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: setup ## Run every test that is quick enough to run always (builds the con
 test-slow: setup ## Run the tests that wait for real time
 	@$(BIN)/firebreak doctor --build
 	$(BIN)/pytest -q -m slow
+
+replay: setup ## Replay every golden history with the code of today, and compare the order of its commands
+	$(BIN)/pytest -q tests/workflows/test_replay.py
 
 check: setup ## Format, lint, types, import contracts, generated files, docs
 	$(BIN)/ruff format --check --quiet .

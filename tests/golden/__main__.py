@@ -1,0 +1,65 @@
+"""`python -m tests.golden`: play every case whose goldens are not there yet, on a real Temporal server."""
+
+import asyncio
+import os
+import sys
+import time
+from argparse import ArgumentParser
+from datetime import timedelta
+from pathlib import Path
+
+from tests.golden import fingerprints
+from tests.golden.cases import CASES
+from tests.golden.shelf import GOLDEN, Shelf
+from tests.golden.stage import Faltering, Slow, Stage
+from tests.workflows.running import running
+
+
+async def make(shelf: Shelf, names: list[str]) -> int:
+    """Play these cases and keep what is new; return how many files were added."""
+    added = 0
+    async with running(Faltering(), Slow()) as world:
+        for name in names:
+            began = time.monotonic()
+            stage = Stage(world, name)
+            await CASES[name](stage)
+            new = shelf.add(list(stage.kept.values()))
+            world.clock.ahead = timedelta()
+            added += len(new)
+            took = time.monotonic() - began
+            sys.stdout.write(f"{name}: {len(new)} of {len(stage.kept)} new, {took:.1f} s\n")
+    return added
+
+
+def main() -> None:
+    """Make what is missing."""
+    parser = ArgumentParser(prog="python -m tests.golden", description=__doc__)
+    parser.add_argument(
+        "--only", metavar="CASE", action="append", choices=tuple(CASES), help="only this case"
+    )
+    parser.add_argument("--into", metavar="DIR", type=Path, default=GOLDEN, help="default: tests/golden")
+    parser.add_argument(
+        "--again", action="store_true", help="play also what has goldens; none is overwritten"
+    )
+    parser.add_argument(
+        "--fingerprints", action="store_true", help="only write down the order of commands as it is now"
+    )
+    options = parser.parse_args()
+    if options.fingerprints:
+        fingerprints.record()
+        return
+    shelf = Shelf(options.into)
+    known = {made.case for made in shelf.manifest().values()}
+    names = [
+        name
+        for name in options.only or CASES
+        if options.again or not any(case == name or case.startswith(f"{name}-") for case in known)
+    ]
+    added = asyncio.run(make(shelf, names)) if names else 0
+    sys.stdout.write(f"{added} goldens added in {shelf.folder}\n")
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
+    os._exit(0)  # Temporal's threads may abort a process that ends by itself (temporalio/sdk-python#300)
