@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from activities import writing
 from activities.action import Action, CaseRef
 from activities.foresight import Foreseen
+from activities.overtaking import unless_overtaken
 from activities.ports import Cluster
 from activities.records import Records
 from signals.decisions import Decision, PlannedAction
@@ -109,7 +110,7 @@ class Applying:
             except (Conflict, NotFound) as error:
                 receipt = await self._replanned(decision, receipt, str(error))
             else:
-                return receipt
+                return await unless_overtaken(self._cluster, self._records, receipt)
         raise Unavailable(f"the cluster changes faster than {receipt.action.summary} can be planned")
 
     async def _replanned(self, decision: Decision, receipt: Receipt, why: str) -> Receipt:

@@ -15,7 +15,7 @@ from signals.approvals import Approval, Verb
 from signals.decisions import Decision, Tier
 from signals.envelope import Trust
 from signals.errors import NotFound, Refused
-from signals.plans import Plan
+from signals.plans import Plan, WriteKind
 from signals.policy import Policy
 from signals.requests import Disposition
 from signals.subjects import LIAISON, MARK_PREFIX, ORCHESTRATOR
@@ -93,7 +93,9 @@ class Authority:
     async def rule(self, decision: Decision, plan: Plan, approval: Approval | None) -> Ruling:
         """Return what may be done with this plan now, whatever the decision hoped for."""
         targets = [target for action in plan.actions for target in action.action.targets]
-        namespaces = sorted({target.namespace for target in targets if target.namespace})
+        writes = [write for action in plan.actions for write in action.writes]
+        reached = [target.namespace for target in targets] + [write.ref.namespace for write in writes]
+        namespaces = sorted({namespace for namespace in reached if namespace})
         mode, crowds = await asyncio.gather(
             self._mode(namespaces),
             asyncio.gather(*(self._cluster.list(PODS, namespace) for namespace in namespaces)),
@@ -101,7 +103,8 @@ class Authority:
         if mode is None:
             return Ruling(disposition=Disposition.REFUSED, reason="a target's namespace is not enrolled")
         uids = {target.uid for target in targets}
-        pods = [pod for crowd in crowds for pod in crowd if pod["metadata"]["uid"] in uids]
+        touched = uids | {write.ref.uid for write in writes if write.kind is WriteKind.MARK}
+        pods = [pod for crowd in crowds for pod in crowd if pod["metadata"]["uid"] in touched]
         forbidden = refused_always(plan, pods)
         if forbidden:
             return Ruling(disposition=Disposition.REFUSED, reason=forbidden)

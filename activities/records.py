@@ -31,11 +31,17 @@ class Records:
         return receipt
 
     async def store(self, receipt: Receipt) -> Receipt:
-        """Write what became of an action over its record."""
+        """Write what became of an action over its record; return what stands on record in the end.
+
+        What has ended stays so: an attempt that was overtaken by an undo does not bring it back.
+        """
         while True:
             entry = await self._bucket.get(receipt.action.id)
             if entry is None:
                 return receipt
+            there = Receipt.model_validate_json(entry.value)
+            if not there.state.stands:
+                return there
             try:
                 await self._bucket.update(
                     receipt.action.id, receipt.model_dump_json().encode(), entry.revision

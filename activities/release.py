@@ -7,12 +7,13 @@ needed, and what has lost its policy (an exclusion, a mark) is found as well.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 from activities import writing
 from activities.action import case_label
+from activities.expiry import RELEASING
 from activities.phases import every, phases
 from activities.ports import NETWORK_POLICIES, PODS, Cluster, Manifest, Resource
 from activities.standing import changed_by, digest
@@ -200,10 +201,12 @@ def _drift(writes: Iterable[Write], policies: Iterable[Manifest]) -> Iterator[st
     live = {policy["metadata"]["uid"]: policy for policy in policies}
     for write in writes:
         inverse = _json(((write.manifest or {}).get("metadata") or {}).get("annotations", {}).get(INVERSE))
-        for left in inverse.get("exclusions") or []:
-            policy = live.get(left["uid"])
-            if policy and digest(policy) != left["before"]:
-                yield f"{left['name']} was changed by {changed_by(policy)} meanwhile: that stays"
+        told = inverse.get("exclusions")
+        for left in told if isinstance(told, list) else []:
+            policy = live.get(str(left.get("uid"))) if isinstance(left, dict) else None
+            if policy and digest(policy) != left.get("before"):
+                name = policy["metadata"]["name"]
+                yield f"{name} was changed by {changed_by(policy)} meanwhile: that stays"
 
 
 def _ref(resource: Resource, manifest: Manifest) -> Any:
@@ -224,11 +227,15 @@ def _number(value: Any) -> int:
 
 
 def _time(text: Any) -> datetime | None:
+    """Return an expiry. What a sweeper has claimed, and may have died over, was due long ago."""
+    if text == RELEASING:
+        return datetime.fromtimestamp(0, UTC)
     try:
-        return datetime.fromisoformat(text)
+        when = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
+    return when if when.tzinfo else None
 
 
 def _expiry(text: Any) -> OnExpiry | None:
-    return OnExpiry(text) if text in set(OnExpiry) else None
+    return next((known for known in OnExpiry if known == text), None)

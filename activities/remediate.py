@@ -5,7 +5,7 @@ It believes a decision and a command only by their signatures, and an action onl
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from temporalio import activity
 
@@ -140,9 +140,7 @@ class Remediating:
                 self._authority.prove_command(request.approval, request.stack.incident, verbs)
             elif all(receipt.on_expiry is OnExpiry.RELEASE for receipt in receipts):
                 raise Refused("this stack is released when its time is up; only a person may extend it")
-            longest = max((receipt.action.ttl_seconds for receipt in receipts), default=0)
-            seconds = request.seconds if request.approval else min(request.seconds, longest)
-            until = max(r.expires_at or self._now() for r in receipts) + timedelta(seconds=seconds)
+            until = self._upkeep.until(request, receipts)
             extended = [await self._upkeep.extended(receipt, until) for receipt in receipts]
             if not any(receipt.expires_at == until for receipt in extended):
                 raise Refused("nothing of this stack stands in the cluster any more")

@@ -1,16 +1,17 @@
 """Looks after one applied action: does it work, does it hold, put it back, let it stand for longer."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from activities import expiry, writing
 from activities.action import Action
+from activities.overtaking import unless_overtaken
 from activities.ports import PODS, Cluster
 from activities.records import Records
 from signals.entities import Entity
 from signals.errors import Drifted, NotFound
 from signals.receipts import ActionState, Receipt, Result
-from signals.requests import StackRequest
+from signals.requests import ExtendRequest, StackRequest
 
 
 class Upkeep:
@@ -48,8 +49,10 @@ class Upkeep:
         added = tuple(write for write in missing if write not in receipt.plan.writes)
         plan = receipt.plan.model_copy(update={"writes": (*receipt.plan.writes, *added)})
         receipt = await self._records.store(receipt.model_copy(update={"plan": plan}))
-        await writing.apply(self._cluster, receipt.plan.model_copy(update={"writes": missing}))
-        return receipt, [f"held: {write}" for write in missing]
+        if receipt.state.stands:
+            await writing.apply(self._cluster, receipt.plan.model_copy(update={"writes": missing}))
+            receipt = await unless_overtaken(self._cluster, self._records, receipt)
+        return receipt, [f"held: {write}" for write in missing] if receipt.state.stands else []
 
     async def reverted(self, receipt: Receipt, notes: list[str], *, force: bool) -> Receipt:
         """Put one action back, or say whose edit stopped us."""
@@ -68,6 +71,19 @@ class Upkeep:
                 update={"state": ActionState.REVERTED, "reason": "", "reverted_at": self._now()}
             )
         )
+
+    def until(self, request: ExtendRequest, receipts: Sequence[Receipt]) -> datetime:
+        """Return until when a stack may stand, counted from when it was asked: a retry adds nothing.
+
+        How much longer is what a person signed, or at most what the actions were given at first.
+        """
+        longest = max((receipt.action.ttl_seconds for receipt in receipts), default=0)
+        said = request.approval.seconds if request.approval else 0
+        seconds = max(0, said or min(request.seconds, longest))
+        now = self._now()
+        known = max((receipt.expires_at or now for receipt in receipts), default=now)
+        asked = max((receipt.expires_at or now for receipt in request.stack.receipts), default=now)
+        return max(known, min(known, asked) + timedelta(seconds=seconds))
 
     async def extended(self, receipt: Receipt, until: datetime) -> Receipt:
         """Let one action stand until then; one of which nothing stands any more stays as it is."""

@@ -50,3 +50,19 @@ class Agent:
     name: str
     run: Callable[[Context], Awaitable[None]]
     uses_temporal: bool = True
+
+
+async def until_stopped(context: Context, *work: "asyncio.Task[None]") -> None:
+    """Let an agent's tasks run until it is told to stop; raise what one of them ends with before.
+
+    Deaf, or without its sweeper, an agent must end: whoever runs it starts it again.
+    """
+    stopping = asyncio.create_task(context.stopping.wait())
+    try:
+        done, _ = await asyncio.wait({stopping, *work}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            task.result()
+    finally:
+        for task in (stopping, *work):
+            task.cancel()
+        await asyncio.gather(stopping, *work, return_exceptions=True)

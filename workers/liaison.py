@@ -22,7 +22,7 @@ from signals.approvals import Answer, Approval, Verb
 from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
 from signals.subjects import INCIDENT_WORKFLOW, LIAISON, NAMESPACE, remediation_id
-from workers.agent import BUILD_ID, Agent, Context
+from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.enrolment import enrol, unenrol
 
 UPDATE = {
@@ -204,12 +204,7 @@ async def run(context: Context) -> None:
     async with worker:
         ears = asyncio.create_task(listening.listen())
         context.ready()
-        stopping = asyncio.create_task(context.stopping.wait())
-        await asyncio.wait({ears, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if ears.done():
-            ears.result()  # deaf, it must end: whoever runs it starts it again
-        ears.cancel()
-        await asyncio.gather(ears, return_exceptions=True)
+        await until_stopped(context, ears)
 
 
 AGENT = Agent(name=LIAISON, run=run)

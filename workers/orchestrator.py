@@ -37,7 +37,7 @@ from signals.subjects import (
     threats_stream,
 )
 from signals.threats import ThreatEvent
-from workers.agent import BUILD_ID, Agent, Context
+from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.bus import Bus
 from workers.chain import Chains, threat, unseal
 from workers.delivery import Message
@@ -236,10 +236,7 @@ async def run(context: Context) -> None:
     async with worker:
         consumers = [asyncio.create_task(_consume(context, feeding, owner)) for owner in DETECTING]
         context.ready()
-        await context.stopping.wait()
-        for consumer in consumers:
-            consumer.cancel()
-        await asyncio.gather(*consumers, return_exceptions=True)
+        await until_stopped(context, *consumers)
 
 
 AGENT = Agent(name=ORCHESTRATOR, run=run)

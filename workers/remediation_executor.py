@@ -18,7 +18,7 @@ from activities.remediate import Remediating
 from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
 from signals.subjects import RECEIPTS_BUCKET, REMEDIATION_EXECUTOR
-from workers.agent import BUILD_ID, Agent, Context
+from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.ownership import Ownership
 from workers.sweeper import Sweeper
 
@@ -62,9 +62,7 @@ async def run(context: Context) -> None:
     async with worker:
         sweeping = asyncio.create_task(_sweep(sweeper))
         context.ready()
-        await context.stopping.wait()
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
+        await until_stopped(context, sweeping)
 
 
 async def _sweep(sweeper: Sweeper) -> None:

@@ -68,20 +68,26 @@ class Sweeper:
         self._rounds = 0
 
     async def sweep(self) -> None:
-        """Do one round.
+        """Do one round. A namespace or a case that refuses stands in the way of no other.
 
         Raises:
             Unavailable, Refused: the API server did not say what stands.
         """
         cases: dict[str, list[Standing]] = defaultdict(list)
         for namespace in await self._held():
-            stands = await release.standing(self._cluster, [namespace])
-            if await self._changed(namespace, stands):
-                await self._look(namespace, stands)
-            for one in stands:
-                cases[one.case].append(one)
+            try:
+                stands = await release.standing(self._cluster, [namespace])
+                for one in stands:
+                    cases[one.case].append(one)
+                if await self._changed(namespace, stands):
+                    await self._look(namespace, stands)
+            except FirebreakError as error:
+                log.warning("a namespace could not be swept", namespace=namespace, error=str(error))
         for case, stack in cases.items():
-            await self._expire(case, stack)
+            try:
+                await self._expire(case, stack)
+            except FirebreakError as error:
+                log.warning("a case could not be put back; it will be", case=case, error=str(error))
         self._rounds += 1
         if self._rounds % self.rounds_between_roll_calls == 0:
             await self._roll_call([one for stack in cases.values() for one in stack])

@@ -1,5 +1,6 @@
 """The sweeper on a memory cluster: what it needs is in the cluster, and nothing else."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,12 +9,12 @@ import activities.actions
 from activities import expiry, release, writing
 from activities.action import Action, CaseRef
 from activities.adapters.memory import MemoryCluster
-from activities.ports import ENROLMENTS, NAMESPACES, NETWORK_POLICIES, PODS, Manifest
+from activities.ports import ENROLMENTS, NAMESPACES, NETWORK_POLICIES, PODS, Manifest, Resource
 from activities.records import Records
 from signals.catalog import load
 from signals.decisions import OnExpiry, PlannedAction
 from signals.entities import ClusterRef, Entity
-from signals.errors import Unavailable
+from signals.errors import Refused, Unavailable
 from signals.receipts import ActionState, Receipt
 from tests.workflows.world import Bucket, essence
 from workers.sweeper import Sweeper
@@ -178,3 +179,78 @@ async def test_now_and_then_everything_that_stands_is_called_to_an_owner(scene: 
     for _ in range(Sweeper.rounds_between_roll_calls):
         await scene.sweeper.sweep()
     assert scene.owner.ensured == ["case-1"]
+
+
+async def test_what_a_sweeper_claimed_and_died_over_is_put_back_by_the_next(scene: Scene) -> None:
+    await scene.isolate()
+    for one in await release.standing(scene.cluster, ["shop"]):
+        await expiry.claim(scene.cluster, one.writes)
+    scene.now = NOW + timedelta(hours=2)
+    await scene.sweeper.sweep()
+    assert await scene.policies() == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        {"on-expiry": [], "index": "x"},
+        {"firebreak.dev/expires-at": "2026-01-01T00:00:00"},
+        {"firebreak.dev/expires-at": {}},
+    ],
+)
+async def test_nonsense_that_somebody_wrote_on_a_pod_stops_no_sweep(
+    scene: Scene, story: dict[str, object]
+) -> None:
+    await scene.isolate()
+    marks = {"firebreak.dev/case": "other", "firebreak.dev/m-01234567": "other"}
+    liar = {"labels": marks, "annotations": {"firebreak.dev/m-01234567": json.dumps(story)}}
+    await scene.cluster.create(
+        PODS.ref("liar", "shop"), {"kind": "Pod", "metadata": liar, "spec": {"containers": []}}
+    )
+    scene.now = NOW + timedelta(hours=2)
+    await scene.sweeper.sweep()
+    assert await scene.policies() == ["theirs"]
+
+
+async def test_an_inverse_that_somebody_rewrote_stops_no_release(scene: Scene) -> None:
+    await scene.isolate()
+    forged = {
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "labels": {"app.kubernetes.io/managed-by": "firebreak", "firebreak.dev/case": "x"},
+            "annotations": {"firebreak.dev/inverse": '{"exclusions": [1, {}]}'},
+        },
+        "spec": policy("nobody")["spec"],
+    }
+    await scene.cluster.create(NETWORK_POLICIES.ref("forged", "shop"), forged)
+    await release.release(scene.cluster, "case-1", ["shop"])
+    assert "theirs" in await scene.policies()
+    assert len(await scene.policies()) == 2
+
+
+class Torn(MemoryCluster):
+    """A cluster in which one namespace has taken our rights away."""
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, labels: str = ""
+    ) -> list[Manifest]:
+        if namespace == "denied":
+            raise Refused("forbidden")
+        return await super().list(resource, namespace, labels)
+
+
+async def test_a_namespace_that_refuses_stops_the_sweep_of_no_other(scene: Scene) -> None:
+    scene.cluster = Torn(CLUSTER)
+    scene.sweeper = Sweeper(scene.cluster, scene.records, ACTIONS, scene.owner, lambda: scene.now)
+    await scene.isolate()
+    await scene.cluster.create(NAMESPACES.ref("denied"), {"kind": "Namespace", "metadata": {}})
+    await scene.cluster.create(
+        ENROLMENTS.ref("denied"), {"kind": "Enrolment", "metadata": {}, "spec": {"mode": "auto"}}
+    )
+    marked = {"labels": {"firebreak.dev/case": "x"}}
+    await scene.cluster.create(
+        PODS.ref("a", "denied"), {"kind": "Pod", "metadata": marked, "spec": {"containers": []}}
+    )
+    scene.now = NOW + timedelta(hours=2)
+    await scene.sweeper.sweep()
+    assert await scene.policies() == ["theirs"]
