@@ -111,7 +111,9 @@ class Guarding:
 
     async def _settle(self, alerts: Sequence[Alert]) -> None:
         """Give the watch a moment where alerts name pods that it does not show; once for each name."""
-        named = {name for alert in alerts if (name := name_key(alert)) and not self._index.by_name(name)}
+        named = {name for alert in alerts if (name := name_key(alert))}
+        await self._index.settle_modes({namespace for namespace, _ in named}, SETTLE_SECONDS)
+        named = {name for name in named if not self._index.by_name(name)}
         waiting = named - self._unknown.keys()
         await asyncio.gather(*(self._index.settle(name, SETTLE_SECONDS) for name in waiting))
         self._unknown.update(dict.fromkeys(name for name in waiting if not self._index.by_name(name)))

@@ -13,6 +13,7 @@ from activities.ports import ENROLMENTS, PODS, REPLICA_SETS, Change, Cluster, Ma
 from signals.entities import ClusterRef, Entity
 from signals.telemetry.moments import nanoseconds
 from signals.threats import Mode
+from workers.enrolled import Enrolled
 
 Key = TypeVar("Key")
 CONTAINER_ID_LENGTH = 12
@@ -66,12 +67,14 @@ class PodIndex:
         self._accounts: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._workloads: dict[tuple[str, str], set[str]] = {}
         self._owners: dict[str, Entity] = {}
-        self._modes: dict[str, Mode] = {}
+        self._enrolled = Enrolled()
+        self._source: Cluster | None = None
         self._unsynced = set(_WATCHED)
         self._pulse = asyncio.Event()
 
     async def follow(self, cluster: Cluster) -> None:
         """Follow the cluster until cancelled."""
+        self._source = cluster
         async with asyncio.TaskGroup() as group:
             for resource in _WATCHED:
                 group.create_task(self._follow(cluster, resource))
@@ -94,6 +97,11 @@ class PodIndex:
         except TimeoutError:
             return
 
+    async def settle_modes(self, namespaces: Iterable[str], seconds: float) -> None:
+        """Make sure that nobody was enrolled a moment ago behind the back of a watch that broke."""
+        if self._source is not None:
+            await self._enrolled.settle(self._source, namespaces, seconds)
+
     def apply(self, resource: Resource, change: Change) -> None:
         """Take one change of a watch."""
         if change.type == "SYNCED":
@@ -103,7 +111,7 @@ class PodIndex:
         elif resource == REPLICA_SETS:
             self._apply_owner(change)
         else:
-            self._apply_mode(change)
+            self._enrolled.apply(change)
         self._workloads.clear()
         self._pulse.set()
         self._pulse = asyncio.Event()
@@ -143,7 +151,7 @@ class PodIndex:
 
     def mode(self, namespace: str) -> Mode | None:
         """Return the mode of an enrolled namespace, None where it is not enrolled."""
-        return self._modes.get(namespace)
+        return self._enrolled.mode(namespace)
 
     def _apply_pod(self, change: Change) -> None:
         pod = _read(self.cluster, change.object)
@@ -190,14 +198,6 @@ class PodIndex:
             self._owners.pop(metadata["uid"], None)
         else:
             self._owners[metadata["uid"]] = owner
-
-    def _apply_mode(self, change: Change) -> None:
-        name = change.object["metadata"]["name"]
-        if change.type == "DELETED":
-            self._modes.pop(name, None)
-            return
-        mode = change.object.get("spec", {}).get("mode")
-        self._modes[name] = Mode(mode) if mode in set(Mode) else Mode.SHADOW
 
 
 def _drop(table: dict[Key, str], keys: Iterable[Key], uid: str | None) -> None:
