@@ -146,9 +146,11 @@ def _after(kind: str) -> Callable[[re.Match[str]], str]:
 
 def _url(found: re.Match[str]) -> str:
     user, colon, password = found.groups()
+    if MARK.fullmatch(user + colon + password):
+        return found[0]
     if colon and password and not MARK.fullmatch(password):
         return f"{user}:[redacted:url-password]@"
-    if not colon and len(user) >= _RUN and not MARK.fullmatch(user):
+    if not colon and len(user) >= _RUN:
         return "[redacted:url-user]@"
     return found[0]
 
