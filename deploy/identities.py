@@ -20,6 +20,7 @@ from signals.subjects import (
     FORENSIC_INVESTIGATOR,
     LIAISON,
     NAMESPACE,
+    OBSERVATIONS,
     ORCHESTRATOR,
     RECEIPTS_BUCKET,
     REMEDIATION_EXECUTOR,
@@ -27,6 +28,7 @@ from signals.subjects import (
     RUNTIME_GUARDIAN,
     dead_stream,
     feed_stream,
+    service_subject,
     spiffe_id,
     state_bucket,
     threats_stream,
@@ -67,7 +69,8 @@ class Identity:
     """One agent's rights, at NATS, at the API server and at Temporal.
 
     `streams` and `buckets` are its own; `reads` names agents whose threats it consumes; `listens` are
-    subjects of its own account that reach it without being stored. `cluster` holds everywhere, `enrolled` in
+    subjects of its own account that reach it without being stored. `serves` are the service subjects on which
+    it answers, `asks` those of other agents that it may ask. `cluster` holds everywhere, `enrolled` in
     each enrolled namespace, `within` in the namespaces that it names.
     """
 
@@ -76,6 +79,8 @@ class Identity:
     buckets: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     listens: tuple[str, ...] = ()
+    serves: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
     cluster: tuple[Grant, ...] = ()
     enrolled: tuple[Grant, ...] = ()
     within: tuple[tuple[str, tuple[Grant, ...]], ...] = ()
@@ -160,6 +165,7 @@ def identities() -> tuple[Identity, ...]:
             ),
             buckets=(state_bucket(RUNTIME_GUARDIAN),),
             listens=("falco.>",),
+            serves=(service_subject(RUNTIME_GUARDIAN, OBSERVATIONS),),
             cluster=_grants(
                 "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
             ),
@@ -171,7 +177,11 @@ def identities() -> tuple[Identity, ...]:
             buckets=(state_bucket(ORCHESTRATOR), ROUTING_BUCKET),
             reads=DETECTING,
         ),
-        Identity(agent=FORENSIC_INVESTIGATOR, cluster=_grants(*_declared(load(activities.probes, Probe)))),
+        Identity(
+            agent=FORENSIC_INVESTIGATOR,
+            asks=tuple(service_subject(agent, OBSERVATIONS) for agent in DETECTING),
+            cluster=_grants(*_declared(load(activities.probes, Probe))),
+        ),
         _executor(),
         Identity(
             agent=LIAISON,

@@ -1,11 +1,6 @@
-"""The bus of the intelligence plane: server configuration and streams, generated from the identities.
-
-One account per agent holds its streams, so that neither a reply subject, a message id nor a rollup header can
-reach another agent's data. The orchestrator reads a detecting agent's threats through three exported subjects.
-"""
+"""The bus of the intelligence plane: server configuration and streams, generated from the identities."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +9,8 @@ from nats.js import api
 from nats.js.errors import NotFoundError
 
 from activities.adapters.nats import ACK_WAIT_SECONDS, ClientTls
-from deploy.identities import FALCOSIDEKICK, Identity, identities, provisioner
-from signals.subjects import RUNTIME_GUARDIAN, spiffe_id, threats_api, threats_stream
+from deploy.accounts import account, consumers, stored_subjects
+from deploy.identities import Identity, identities, provisioner
 
 MAX_PAYLOAD = 4 << 20
 """Largest message, in bytes: a full alert of 1 MiB, redacted and wrapped, has room."""
@@ -24,97 +19,6 @@ _MIB = 1 << 20
 _DAY = 24 * 3600.0
 _STREAM_BYTES = {"THREATS": 1024 * _MIB, "FEED": 512 * _MIB, "DEAD": 128 * _MIB}
 _BUCKET_BYTES = 128 * _MIB
-
-
-def _consuming(stream: str, durable: str, prefix: str = "$JS.API") -> list[str]:
-    """Return the subjects that a pull consumer publishes on."""
-    return [
-        f"{prefix}.CONSUMER.INFO.{stream}.{durable}",
-        f"{prefix}.CONSUMER.MSG.NEXT.{stream}.{durable}",
-        f"$JS.ACK.{stream}.{durable}.>",
-    ]
-
-
-def _subjects(stream: str) -> str:
-    """Return the subjects that one of our streams stores: `THREATS_x` holds `firebreak.threats.x.>`."""
-    kind, _, agent = stream.partition("_")
-    return f"firebreak.{kind.lower()}.{agent}.>"
-
-
-def _own(identity: Identity) -> list[str]:
-    """Return what an agent may publish inside its own account."""
-    allowed: list[str] = []
-    for stream in identity.streams:
-        allowed += [_subjects(stream), f"$JS.API.STREAM.MSG.GET.{stream}"]
-        if stream.startswith("FEED_"):
-            allowed += _consuming(stream, identity.agent)
-    for bucket in identity.buckets:
-        allowed += [f"$KV.{bucket}.>", f"$JS.API.DIRECT.GET.KV_{bucket}", f"$JS.API.DIRECT.GET.KV_{bucket}.>"]
-    for owner in identity.reads:
-        allowed += _consuming(threats_stream(owner), identity.agent, threats_api(owner))
-    return allowed
-
-
-def _installing(identity: Identity) -> list[str]:
-    """Return what an account's provisioner may publish: it creates and updates, and deletes nothing."""
-    allowed: list[str] = []
-    for stream in [*identity.streams, *(f"KV_{bucket}" for bucket in identity.buckets)]:
-        allowed += [f"$JS.API.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE", "INFO")]
-    for stream, durable in _consumers(identity):
-        allowed += [f"$JS.API.CONSUMER.{verb}.{stream}.{durable}" for verb in ("DURABLE.CREATE", "INFO")]
-        allowed += [f"$JS.API.CONSUMER.CREATE.{stream}.{durable}"]
-    return allowed
-
-
-def _consumers(identity: Identity) -> list[tuple[str, str]]:
-    """Return every durable consumer of an agent's streams: its own of the feed, its readers' of the threats."""
-    feeds = [(stream, identity.agent) for stream in identity.streams if stream.startswith("FEED_")]
-    readers = [reader.agent for reader in identities() if identity.agent in reader.reads]
-    return feeds + [(threats_stream(identity.agent), reader) for reader in readers]
-
-
-def _user(name: str, publish: Iterable[str], subscribe: Iterable[str]) -> dict[str, Any]:
-    def allow(subjects: Iterable[str]) -> dict[str, list[str]]:
-        listed = list(subjects)
-        return {"allow": listed} if listed else {"deny": [">"]}
-
-    return {
-        "user": spiffe_id(name),
-        "allowed_connection_types": ["STANDARD"],
-        "permissions": {"publish": allow(publish), "subscribe": allow(subscribe)},
-    }
-
-
-def _account(identity: Identity) -> dict[str, Any]:
-    agent, installer = identity.agent, provisioner(identity.agent)
-    users = [
-        _user(agent, _own(identity), [f"_INBOX.{agent}.>", *identity.listens]),
-        _user(installer, _installing(identity), [f"_INBOX.{installer}.>"]),
-    ]
-    if agent == RUNTIME_GUARDIAN:
-        users.append(_user(FALCOSIDEKICK, identity.listens, []))
-    exports = [
-        {"service": subject, "accounts": [reader.agent], "response_type": "stream"}
-        for reader in identities()
-        if agent in reader.reads
-        for subject in _consuming(threats_stream(agent), reader.agent)
-    ]
-    imports = [
-        {"service": {"account": owner, "subject": subject}, "to": local}
-        for owner in identity.reads
-        for subject, local in zip(
-            _consuming(threats_stream(owner), agent),
-            _consuming(threats_stream(owner), agent, threats_api(owner)),
-            strict=True,
-        )
-    ]
-    stores = bool(identity.streams or identity.buckets)
-    return {
-        "jetstream": "enabled" if stores else "disabled",
-        "users": users,
-        "exports": exports,
-        "imports": imports,
-    }
 
 
 def render(
@@ -150,7 +54,7 @@ def render(
             "max_file_store": room + 256 * _MIB,
             "sync_interval": "always",
         },
-        "accounts": {identity.agent: _account(identity) for identity in table},
+        "accounts": {identity.agent: account(identity) for identity in table},
     }
     if monitor_port is not None:
         configuration["http"] = f"127.0.0.1:{monitor_port}"
@@ -163,7 +67,7 @@ def _stream(name: str) -> api.StreamConfig:
     kept = kind != "FEED"
     return api.StreamConfig(
         name=name,
-        subjects=[_subjects(name)],
+        subjects=[stored_subjects(name)],
         storage=api.StorageType.FILE,
         retention=api.RetentionPolicy.LIMITS if kept else api.RetentionPolicy.WORK_QUEUE,
         discard=api.DiscardPolicy.NEW,
@@ -223,7 +127,7 @@ async def _provision(stream_api: Any, identity: Identity) -> None:
             await stream_api.add_stream(stream)
         else:
             await stream_api.update_stream(stream)
-    for stream_name, durable in _consumers(identity):
+    for stream_name, durable in consumers(identity):
         await stream_api.add_consumer(
             stream_name,
             api.ConsumerConfig(

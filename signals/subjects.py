@@ -46,6 +46,11 @@ AGENTS = (RUNTIME_GUARDIAN, ORCHESTRATOR, FORENSIC_INVESTIGATOR, REMEDIATION_EXE
 DETECTING = (RUNTIME_GUARDIAN,)
 """Agents that publish ThreatEvents. They have no access to Temporal."""
 
+OBSERVATIONS = "observations"
+"""Service of every detecting agent: what it saw of one entity."""
+QUEUE = "replicas"
+"""Queue group of an agent's replicas: each message reaches one of them."""
+
 TRUST_DOMAIN = "firebreak.local"
 
 INCIDENT_WORKFLOW = "IncidentWorkflow"
@@ -122,6 +127,16 @@ def threats_api(owner: str) -> str:
 def threat_subject(agent: str, detector: str) -> str:
     """Return the subject that one detector's ThreatEvents are published on."""
     return f"firebreak.threats.{agent}.{detector}"
+
+
+def service_subject(agent: str, name: str) -> str:
+    """Return the subject on which one agent answers questions of one kind."""
+    return f"firebreak.ask.{agent}.{name}"
+
+
+def serving_agent(subject: str) -> str:
+    """Return the agent that answers on a service subject."""
+    return subject.split(".")[2]
 
 
 def feed_stream(agent: str) -> str:

@@ -5,29 +5,25 @@ kept alive; one whose process dies goes to another process within `ACK_WAIT_SECO
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Self
 from uuid import uuid4
 
-import nats
 import nats.errors
-import structlog
 from nats.js.errors import NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
-from activities.adapters.nats import ClientTls, NatsBucket, translated
+from activities.adapters.nats import NatsBucket, translated
 from activities.ports import KeyValue
-from signals.errors import SettingsInvalid, Unavailable
+from signals.errors import Unavailable
 from signals.subjects import dead_subject, threats_api
+from workers.asking import Answering, Answers, ask
+from workers.connection import Connection
 from workers.delivery import Accepted, Message, Pull, Stored, kept_alive
 from workers.settings import Settings
 
 REASON = "Firebreak-Reason"
 """Header of a dead letter: why it could not be handled."""
-CONNECT_SECONDS = 30.0
-"""How long the first connection may take before the agent gives up and is restarted."""
 APPEND_SECONDS = 8.0
 """How long an append is tried again while NATS does not answer."""
 ANSWER_SECONDS = 2.0
@@ -47,49 +43,23 @@ _PASSING = (
 
 Callback = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
 """Called with subject, payload and headers."""
-log = structlog.get_logger(__name__)
 
 
 class Bus:
     """One agent's connection. Methods raise `Unavailable` when NATS does not answer."""
 
-    def __init__(self, agent: str, tls: ClientTls) -> None:
-        """Make a bus that is not connected; use `connect`."""
-        self.agent = agent
-        self._tls = tls
-        self._client: Any = nats.NATS()
+    def __init__(self, connection: Connection) -> None:
+        """Speak over this connection; `connect` makes one."""
+        self.agent = connection.agent
+        self._connection = connection
+        self._client: Any = connection.client
         self._js: Any = self._client.jetstream(timeout=ANSWER_SECONDS)
-        self._denials: deque[tuple[float, str]] = deque(maxlen=64)
+        self._answers = Answers(connection)
 
     @classmethod
     async def connect(cls, settings: Settings, agent: str) -> Self:
-        """Connect as one agent; from then on a lost connection comes back by itself.
-
-        Raises:
-            SettingsInvalid: there is no certificate for this agent.
-            Unavailable: NATS did not let us in within `CONNECT_SECONDS`.
-        """
-        if settings.nats_dir is None:
-            raise SettingsInvalid("FIREBREAK_NATS_DIR must name the folder of certificates")
-        try:
-            bus = cls(agent, ClientTls(settings.nats_dir, agent))
-        except OSError as error:
-            raise SettingsInvalid(f"FIREBREAK_NATS_DIR: {settings.nats_dir}: {error}") from error
-        with translated(f"connecting to {settings.nats_url} as {agent}"):
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await bus._client.connect(
-                    settings.nats_url,
-                    tls=bus._tls.context,
-                    name=agent,
-                    inbox_prefix=f"_INBOX.{agent}",
-                    error_cb=bus._on_error,
-                    disconnected_cb=bus._on_disconnect,
-                    reconnected_cb=bus._on_reconnect,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.25,
-                    connect_timeout=3,
-                )
-        return bus
+        """Connect as one agent; raises as `Connection.open`."""
+        return cls(await Connection.open(settings, agent))
 
     async def append(
         self,
@@ -126,7 +96,7 @@ class Bus:
                     answer = await self._js.publish(subject, payload, headers=given)
                 return Accepted(sequence=int(answer.seq), duplicate=bool(answer.duplicate))
             except Unavailable as error:
-                denied = self._denied(subject, started)
+                denied = self._connection.denied(subject, started)
                 if denied:
                     raise Unavailable(f"appending to {subject}: {denied}") from error
                 if monotonic() - started > APPEND_SECONDS or not isinstance(error.__cause__, _PASSING):
@@ -158,6 +128,23 @@ class Bus:
 
         with translated(f"subscribing to {subject}"):
             await self._client.subscribe(subject, queue=queue, cb=deliver)
+
+    async def serve(self, subject: str, handler: Answering, *, concurrency: int = 16) -> None:
+        """Answer questions on one of the subjects that we serve, at most `concurrency` at once.
+
+        Replicas share the questions. A `FirebreakError` that the handler raises is raised at the asker, of the
+        same class; anything else is logged here and `Unavailable` there.
+        """
+        await self._answers.serve(subject, handler, concurrency)
+
+    async def ask(self, subject: str, payload: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
+        """Ask another agent and return its answer, within `timeout` seconds.
+
+        Raises:
+            Unavailable: nobody serves it, no answer came in time, or we may not ask. It may have been answered.
+            FirebreakError: what the other agent raised, of the same class.
+        """
+        return await ask(self._connection, subject, payload, timeout)
 
     async def consume(
         self,
@@ -215,29 +202,6 @@ class Bus:
             sequence = int(raw.seq) - 1
 
     async def close(self) -> None:
-        """Send what is still to be sent, and disconnect."""
-        if self._client.is_connected:
-            with suppress(nats.errors.Error, TimeoutError):
-                await self._client.flush(timeout=2)
-        await self._client.close()
-
-    def _denied(self, subject: str, since: float) -> str:
-        """Return what the server said if it denied publishing on this subject since then."""
-        lowered = f'"{subject.lower()}"'
-        return next((text for at, text in self._denials if at >= since and lowered in text), "")
-
-    async def _on_error(self, error: Exception) -> None:
-        text = str(error)
-        if "permissions violation" in text:
-            self._denials.append((monotonic(), text))
-            log.error("nats denied it", agent=self.agent, error=text)
-        else:
-            log.warning("nats error", agent=self.agent, error=text or type(error).__name__)
-
-    async def _on_disconnect(self) -> None:
-        if not self._client.is_closed:
-            self._tls.renew()
-            log.warning("nats disconnected", agent=self.agent)
-
-    async def _on_reconnect(self) -> None:
-        log.info("nats reconnected", agent=self.agent)
+        """Give the answers under way, send what is still to be sent, and disconnect."""
+        await self._answers.finish()
+        await self._connection.close()

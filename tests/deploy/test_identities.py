@@ -13,7 +13,7 @@ from deploy.identities import (
     union,
 )
 from signals.errors import BadInput
-from signals.subjects import AGENTS, DETECTING, ORCHESTRATOR, REMEDIATION_EXECUTOR, spiffe_id
+from signals.subjects import AGENTS, DETECTING, ORCHESTRATOR, REMEDIATION_EXECUTOR, serving_agent, spiffe_id
 
 WRITING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 NEVER = (
@@ -78,6 +78,15 @@ def test_streams_and_buckets_have_one_owner_each() -> None:
     owned = [name for identity in identities() for name in (*identity.streams, *identity.buckets)]
 
     assert len(owned) == len(set(owned))
+
+
+def test_every_service_is_its_agents_own_and_every_question_has_an_agent_that_answers() -> None:
+    served = {subject: identity.agent for identity in identities() for subject in identity.serves}
+
+    assert {subject: serving_agent(subject) for subject in served} == served
+    for identity in identities():
+        assert set(identity.asks) <= set(served)
+        assert not set(identity.asks) & set(identity.serves)
 
 
 def test_every_certificate_has_the_spiffe_id_of_its_name() -> None:

@@ -375,6 +375,7 @@ def test_the_configuration_allows_by_name_only(tmp_path: Path) -> None:
     assert "http" not in configuration
     assert set(configuration["accounts"]) == set(AGENTS)
     for account in configuration["accounts"].values():
+        assert all(one["accounts"] for one in account["exports"])
         for user in account["users"]:
             for rights in user["permissions"].values():
                 assert rights == {"deny": [">"]} or not {">", "$JS.>", "$JS.API.>"} & set(rights["allow"])

@@ -1,0 +1,130 @@
+"""NATS accounts, generated from the identities: what each agent may say, hear, store and ask.
+
+One account per agent holds its streams, so that neither a reply subject, a message id nor a rollup header can
+reach another agent's data. The orchestrator reads a detecting agent's threats through three exported subjects;
+what an agent serves is exported to the accounts that may ask, and to no other.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from deploy.identities import FALCOSIDEKICK, Identity, identities, provisioner
+from signals.subjects import RUNTIME_GUARDIAN, serving_agent, spiffe_id, threats_api, threats_stream
+
+ANSWERS = "_R_.>"
+"""Where the server puts the answers to another account's questions. Narrower than `allow_responses`, which
+lets whoever sends a message name the subject that its receiver may publish on."""
+ANSWER_WITHIN = "5m"
+"""After this the server forgets a question, and its answer goes nowhere."""
+
+
+def _consuming(stream: str, durable: str, prefix: str = "$JS.API") -> list[str]:
+    """Return the subjects that a pull consumer publishes on."""
+    return [
+        f"{prefix}.CONSUMER.INFO.{stream}.{durable}",
+        f"{prefix}.CONSUMER.MSG.NEXT.{stream}.{durable}",
+        f"$JS.ACK.{stream}.{durable}.>",
+    ]
+
+
+def stored_subjects(stream: str) -> str:
+    """Return the subjects that one of our streams stores: `THREATS_x` holds `firebreak.threats.x.>`."""
+    kind, _, agent = stream.partition("_")
+    return f"firebreak.{kind.lower()}.{agent}.>"
+
+
+def _own(identity: Identity) -> list[str]:
+    """Return what an agent may publish inside its own account."""
+    allowed: list[str] = []
+    for stream in identity.streams:
+        allowed += [stored_subjects(stream), f"$JS.API.STREAM.MSG.GET.{stream}"]
+        if stream.startswith("FEED_"):
+            allowed += _consuming(stream, identity.agent)
+    for bucket in identity.buckets:
+        allowed += [f"$KV.{bucket}.>", f"$JS.API.DIRECT.GET.KV_{bucket}", f"$JS.API.DIRECT.GET.KV_{bucket}.>"]
+    for owner in identity.reads:
+        allowed += _consuming(threats_stream(owner), identity.agent, threats_api(owner))
+    return allowed + list(identity.asks) + ([ANSWERS] if identity.serves else [])
+
+
+def _installing(identity: Identity) -> list[str]:
+    """Return what an account's provisioner may publish: it creates and updates, and deletes nothing."""
+    allowed: list[str] = []
+    for stream in [*identity.streams, *(f"KV_{bucket}" for bucket in identity.buckets)]:
+        allowed += [f"$JS.API.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE", "INFO")]
+    for stream, durable in consumers(identity):
+        allowed += [f"$JS.API.CONSUMER.{verb}.{stream}.{durable}" for verb in ("DURABLE.CREATE", "INFO")]
+        allowed += [f"$JS.API.CONSUMER.CREATE.{stream}.{durable}"]
+    return allowed
+
+
+def consumers(identity: Identity) -> list[tuple[str, str]]:
+    """Return every durable consumer of an agent's streams: its own of the feed, its readers' of the threats."""
+    feeds = [(stream, identity.agent) for stream in identity.streams if stream.startswith("FEED_")]
+    readers = [reader.agent for reader in identities() if identity.agent in reader.reads]
+    return feeds + [(threats_stream(identity.agent), reader) for reader in readers]
+
+
+def _user(name: str, publish: Iterable[str], subscribe: Iterable[str]) -> dict[str, Any]:
+    def allow(subjects: Iterable[str]) -> dict[str, list[str]]:
+        listed = list(subjects)
+        return {"allow": listed} if listed else {"deny": [">"]}
+
+    return {
+        "user": spiffe_id(name),
+        "allowed_connection_types": ["STANDARD"],
+        "permissions": {"publish": allow(publish), "subscribe": allow(subscribe)},
+    }
+
+
+def account(identity: Identity) -> dict[str, Any]:
+    """Return one agent's account: its users, what others may ask of it, what it may ask of others."""
+    agent, installer = identity.agent, provisioner(identity.agent)
+    users = [
+        _user(agent, _own(identity), [f"_INBOX.{agent}.>", *identity.listens, *identity.serves]),
+        _user(installer, _installing(identity), [f"_INBOX.{installer}.>"]),
+    ]
+    if agent == RUNTIME_GUARDIAN:
+        users.append(_user(FALCOSIDEKICK, identity.listens, []))
+    stores = bool(identity.streams or identity.buckets)
+    return {
+        "jetstream": "enabled" if stores else "disabled",
+        "users": users,
+        "exports": _exports(identity),
+        "imports": _imports(identity),
+    }
+
+
+def _exports(identity: Identity) -> list[dict[str, Any]]:
+    """Return what other accounts may call in this one, each named with those that may."""
+    agent, table = identity.agent, identities()
+    threats = [
+        {"service": subject, "accounts": [reader.agent], "response_type": "stream"}
+        for reader in table
+        if agent in reader.reads
+        for subject in _consuming(threats_stream(agent), reader.agent)
+    ]
+    askers = {subject: [one.agent for one in table if subject in one.asks] for subject in identity.serves}
+    services = [
+        {"service": subject, "accounts": accounts, "response_threshold": ANSWER_WITHIN}
+        for subject, accounts in askers.items()
+        if accounts
+    ]
+    return threats + services
+
+
+def _imports(identity: Identity) -> list[dict[str, Any]]:
+    """Return what this account calls in others."""
+    threats = [
+        {"service": {"account": owner, "subject": subject}, "to": local}
+        for owner in identity.reads
+        for subject, local in zip(
+            _consuming(threats_stream(owner), identity.agent),
+            _consuming(threats_stream(owner), identity.agent, threats_api(owner)),
+            strict=True,
+        )
+    ]
+    services = [
+        {"service": {"account": serving_agent(subject), "subject": subject}} for subject in identity.asks
+    ]
+    return threats + services
