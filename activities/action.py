@@ -16,7 +16,7 @@ from activities.ports import Cluster
 from signals.decisions import Inverse, OnExpiry, PlannedAction, Tier
 from signals.entities import Entity
 from signals.plans import ActionPlan, Write
-from signals.receipts import Check, Receipt
+from signals.receipts import Captured, Check, Receipt
 
 
 def case_label(incident: str) -> str:
@@ -48,12 +48,29 @@ Hold = Callable[[Cluster, Receipt], Awaitable[tuple[Write, ...]]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Performed:
+    """What came of an effect that is no write. A failure is a result: what comes after it goes on."""
+
+    checks: tuple[Check, ...] = ()
+    evidence: tuple[Captured, ...] = ()
+    failed: str = ""
+    """Why it did not come about, for a person; empty where it did (parts of the evidence may still miss)."""
+
+
+Perform = Callable[[Cluster, Receipt], Awaitable[Performed]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Action:
     """One kind of change. Named after its file.
 
     `plan` only reads. It says in `blocked` why nothing may be written, and raises `Unavailable` or `Refused`
     where the API server does not let it know. `verify` answers with what was measured and how. `hold` returns
     the writes that are missing since the world changed; none while the containment is whole.
+
+    An action whose effect is more than its writes has a `perform`: it runs once they stand, may be run again
+    after a crash, and raises `Unavailable` or `Refused` only where that is the whole result. An action that
+    is `passing` ends with it: its writes are taken back at once, whatever came of it.
     """
 
     name: str
@@ -72,3 +89,8 @@ class Action:
     plan: Plan
     verify: Verify
     hold: Hold
+    deferred: bool = False
+    """It may take its time: carried out by the stack's owner in its turn, after what must be written at once."""
+    perform: Perform | None = None
+    passing: bool = False
+    """Nothing of it stays: what it wrote is taken back as soon as it was performed."""

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
 from signals.entities import ClusterRef, Entity
+from signals.growing import Grown
 from signals.threats import Mode, Peer, Severity
 
 
@@ -43,11 +45,13 @@ class Term(BaseModel, frozen=True):
     reason: str
 
 
-class PlannedAction(BaseModel, frozen=True):
+class PlannedAction(Grown, frozen=True):
     """One action that a decision asks for. No cluster state: the executor plans it against the live API.
 
     `index` is the place on the incident's stack: what is applied later is undone first.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"deferred", "tier", "asks"})
 
     id: str
     type: str
@@ -57,6 +61,12 @@ class PlannedAction(BaseModel, frozen=True):
     ttl_seconds: int
     on_expiry: OnExpiry
     summary: str
+    deferred: bool = False
+    """It is put on record with the others and carried out in its turn, by the owner of the stack."""
+    tier: Tier | None = None
+    """The tier that its own target has earned; None where it is the decision's."""
+    asks: str = ""
+    """Why a person decides about this action, whatever becomes of the others; empty where none has to."""
 
     @property
     def target(self) -> Entity:

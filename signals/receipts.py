@@ -21,6 +21,8 @@ class ActionState(StrEnum):
     """The executor would not: predicate, protection, cap, stop, or a person said no."""
     FAILED = "failed"
     """The API server would not."""
+    DUE = "due"
+    """On record and not written yet: its turn has not come."""
     APPLIED = "applied"
     """Written; not yet verified."""
     EFFECTIVE = "effective"
@@ -33,6 +35,8 @@ class ActionState(StrEnum):
     """The undo stopped: somebody else changed what we wrote. A person decides."""
     REVERTED = "reverted"
     """Put back as it was."""
+    DONE = "done"
+    """Carried out and over: nothing of it is left in the cluster, and there is nothing to put back."""
 
     @property
     def stands(self) -> bool:
@@ -67,6 +71,21 @@ class Check(BaseModel, frozen=True):
     how: str
 
 
+class Captured(BaseModel, frozen=True):
+    """One piece of evidence that an action has kept, or could not keep."""
+
+    name: str
+    """Its key where evidence is kept; for one that failed, what it would have been."""
+    what: str
+    """What it is, for a person: `log of container web, previous run`."""
+    sha256: str = ""
+    """Of the bytes that are kept; empty where nothing is."""
+    size: int = 0
+    """Bytes kept."""
+    failed: str = ""
+    """Why it could not be had; empty where it is kept."""
+
+
 class Receipt(BaseModel, frozen=True):
     """One action, as it was carried out. The only link between its apply and its revert."""
 
@@ -81,6 +100,8 @@ class Receipt(BaseModel, frozen=True):
     expires_at: datetime | None = None
     reverted_at: datetime | None = None
     checks: tuple[Check, ...] = ()
+    evidence: tuple[Captured, ...] = ()
+    """What it has captured, in the order of volatility."""
     approved_by: str | None = None
     trace: dict[str, str] = Field(default_factory=dict)
     """The trace context of the alert that led to it."""

@@ -22,12 +22,14 @@ ACTIONS = {
     ActionState.STAGED: "planned and dry-run; waits for a person",
     ActionState.REFUSED: "refused",
     ActionState.FAILED: "the API server would not",
+    ActionState.DUE: "decided; its turn comes",
     ActionState.APPLIED: "written, not yet verified",
     ActionState.EFFECTIVE: "written and measured to work",
     ActionState.UNVERIFIED: "written and standing; whether traffic stopped cannot be known here",
     ActionState.INEFFECTIVE: "written, but it does not hold: somebody undid part of it",
     ActionState.DRIFTED: "the undo stopped: somebody else changed what we wrote",
     ActionState.REVERTED: "put back as it was",
+    ActionState.DONE: "done; nothing of it is left to put back",
 }
 
 EXPIRIES = {

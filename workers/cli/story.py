@@ -202,7 +202,7 @@ def _moment(moment: Moment, now: datetime) -> Line:
 
 
 def _colour(state: ActionState) -> str:
-    if state in {ActionState.EFFECTIVE, ActionState.REVERTED}:
+    if state in {ActionState.EFFECTIVE, ActionState.REVERTED, ActionState.DONE}:
         return "green"
     if state in {ActionState.INEFFECTIVE, ActionState.DRIFTED, ActionState.FAILED, ActionState.REFUSED}:
         return "red"
