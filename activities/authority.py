@@ -6,7 +6,6 @@ namespace, and believes a decision only by the orchestrator's signature and an a
 
 import asyncio
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from math import ceil
 
 from activities.ports import ENROLMENTS, PODS, Cluster, Manifest
@@ -162,13 +161,9 @@ class Authority:
 
     def _protected(self, pods: list[Manifest]) -> list[str]:
         """Return why a person must decide, for each target that the policy protects."""
-        return [
-            f"{pod['metadata']['namespace']}/{pod['metadata']['name']}: {entry.reason}"
-            for pod in pods
-            for entry in self._policy.protected
-            if fnmatchcase(pod["metadata"]["namespace"], entry.namespace)
-            and fnmatchcase(pod["metadata"]["name"], entry.name)
-        ]
+        names = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods]
+        reasons = [(*name, self._policy.protection(*name)) for name in names]
+        return [f"{namespace}/{name}: {why}" for namespace, name, why in reasons if why]
 
     def _breaker(self, crowd: list[Manifest], uids: set[str | None]) -> list[str]:
         """Return why a person must decide: so much of a namespace stands under containment already."""

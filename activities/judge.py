@@ -17,7 +17,7 @@ from activities.metrics import Stage
 from activities.tracing import inject, span
 from signals.decisions import Decision
 from signals.envelope import Signer
-from signals.policy import Policy
+from signals.policy import Policy, Rule
 from signals.requests import JudgeRequest
 from signals.subjects import SPAN_JUDGE
 from signals.threats import ThreatEvent
@@ -29,6 +29,14 @@ SPREAD_SECONDS = 5.0
 """The longest that it waits. The first half of it belongs to the first writes of the others in the burst."""
 
 
+def _overrides(event: ThreatEvent, rule: Rule) -> dict[str, object]:
+    """Return what holds in place of the detector's values; where it gave no confidence, none is made up."""
+    changed: dict[str, object] = {"severity": rule.severity} if rule.severity else {}
+    if rule.confidence is not None and event.confidence is not None:
+        changed["confidence"] = rule.confidence
+    return changed
+
+
 def latest(events: tuple[ThreatEvent, ...], policy: Policy) -> tuple[ThreatEvent, ...]:
     """Return the highest revision of each event that the policy does not ignore, in order of id."""
     best: dict[str, ThreatEvent] = {}
@@ -36,16 +44,18 @@ def latest(events: tuple[ThreatEvent, ...], policy: Policy) -> tuple[ThreatEvent
         rule = policy.rules.get(event.rule)
         if rule and rule.ignore:
             continue
-        if rule and rule.severity:
-            event = event.model_copy(update={"severity": rule.severity})
+        if rule:
+            event = event.model_copy(update=_overrides(event, rule))
         if event.id not in best or event.revision > best[event.id].revision:
             best[event.id] = event
     return tuple(best[key] for key in sorted(best))
 
 
-def weigh(request: JudgeRequest, policy: Policy, judgements: Iterable[Judgement]) -> Weighing:
+def weigh(
+    request: JudgeRequest, policy: Policy, judgements: Iterable[Judgement], at: datetime | None = None
+) -> Weighing:
     """Return the scales after every judgement; pure, and the same for any order of the events."""
-    scales = Weighing(request=request, policy=policy, events=latest(request.events, policy))
+    scales = Weighing(request=request, policy=policy, events=latest(request.events, policy), at=at)
     for judgement in sorted(judgements, key=lambda judgement: judgement.order):
         scales = judgement.weigh(scales)
     return scales
@@ -91,7 +101,7 @@ class Judging:
 
     def _decide(self, request: JudgeRequest, trace: dict[str, str]) -> Decision:
         now = self._now()
-        scales = weigh(request, self._policy, self._judgements)
+        scales = weigh(request, self._policy, self._judgements, now)
         return self._signer.seal(
             Decision(
                 incident=request.incident,

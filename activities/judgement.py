@@ -4,8 +4,9 @@ A decision is a fold: each judgement looks at what is on the scales, changes it,
 here knows a clock or a cluster, and the events are put in one order first: any order of arrival ends the same.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from signals.decisions import PlannedAction, Term, Tier
 from signals.policy import Policy
@@ -35,6 +36,10 @@ class Weighing:
     policy: Policy
     events: tuple[ThreatEvent, ...]
     """The latest revision of each event that the policy does not ignore, in order of id."""
+    at: datetime | None = None
+    """When it is judged; None where a policy is tried out."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """By id of an event, why it is no witness at all."""
     suspects: tuple[Suspect, ...] = ()
     confidence: float | None = None
     severity: Severity = Severity.INFO
@@ -43,6 +48,8 @@ class Weighing:
     actions: tuple[PlannedAction, ...] = ()
     execute: bool = False
     why_not: str = ""
+    asks: tuple[str, ...] = ()
+    """Why a person must decide about these actions, whatever the mode and the tier."""
     page: bool = False
     terms: tuple[Term, ...] = ()
 

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from datetime import datetime
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Self
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from signals.errors import PolicyInvalid
-from signals.threats import Severity
+from signals.threats import Severity, ThreatEvent
+from signals.windows import FreezeWindow
 
 
 class Thresholds(BaseModel, frozen=True, extra="forbid"):
@@ -50,6 +53,10 @@ class Protected(BaseModel, frozen=True, extra="forbid"):
     reason: str = "protected by policy"
     """What the person who is asked reads."""
 
+    def covers(self, namespace: str, name: str) -> bool:
+        """Return whether this protects the pod of that name."""
+        return fnmatchcase(namespace, self.namespace) and fnmatchcase(name, self.name)
+
 
 class Tier4(StrEnum):
     """What a control-plane impact or certainty does with a reversible hold: stage it, or hold and ask."""
@@ -67,6 +74,22 @@ class Breaker(BaseModel, frozen=True, extra="forbid"):
     """Workloads that may always be contained, however small the namespace is."""
 
 
+class Caps(BaseModel, frozen=True, extra="forbid"):
+    """How many evictions, and how many freezes, may be carried out within one hour without a person."""
+
+    per_owner: int = Field(default=1, ge=0)
+    """Of the pods of one workload."""
+    per_namespace: int = Field(default=5, ge=0)
+    """In one namespace."""
+    per_cluster: int = Field(default=20, ge=0)
+    """In the cluster: so many namespaces can be attacked before another's evictions ask."""
+    reinfections: int = Field(default=2, ge=1)
+    """New pods of one workload infected within an hour from which on nothing of it is evicted any more."""
+
+
+ALONE = ("dropped_binary", "fileless_execution", "netcat_execution", "release_agent_escape", "reverse_shell")
+"""Detectors whose word alone is enough: what they see has hardly any harmless explanation."""
+
 CONTROL_PLANE_NAMESPACES = (
     "kube-system", "kube-public", "kube-node-lease", "openshift-*", "gke-*", "gmp-*", "calico-*", "tigera-*",
     "cilium*", "istio-*", "linkerd*", "cert-manager", "gatekeeper-*", "kyverno", "argocd", "flux-*",
@@ -83,8 +106,12 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     """From which confidence on each tier begins."""
     rules: dict[str, Rule] = Field(default_factory=dict)
     """By name of a Falco rule: what holds in place of the detector's values."""
+    alone: tuple[str, ...] = ALONE
+    """Detectors, or Falco rules, whose alert may pass Tier 2 although no other agent bears it out."""
     protected: tuple[Protected, ...] = ()
     """Pods on which nothing is written without a person."""
+    freeze_windows: tuple[FreezeWindow, ...] = ()
+    """Times in which nothing is evicted and no credential frozen without a person."""
     control_plane_namespaces: tuple[str, ...] = CONTROL_PLANE_NAMESPACES
     """Namespaces (shell patterns) in which any action is Tier 4, also where they are enrolled."""
     tier4: Tier4 = Tier4.STAGE
@@ -105,6 +132,20 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     """An incident with nothing applied and nothing new for so long closes by itself."""
     breaker: Breaker = Breaker()
     """When so much of a namespace is contained that the next containment asks."""
+    caps: Caps = Caps()
+    """How much that cannot be undone may be done within one hour."""
+
+    def suffices_alone(self, event: ThreatEvent) -> bool:
+        """Return whether this policy names the detector or the rule of an event under `alone`."""
+        return event.detector in self.alone or event.rule in self.alone
+
+    def protection(self, namespace: str, name: str) -> str:
+        """Return why a person must decide about this pod, or nothing if the policy does not protect it."""
+        return next((entry.reason for entry in self.protected if entry.covers(namespace, name)), "")
+
+    def frozen(self, namespace: str, at: datetime) -> str:
+        """Return why nothing may be evicted or frozen in a namespace at this instant, or nothing."""
+        return next((w.reason for w in self.freeze_windows if w.covers(namespace, at)), "")
 
     @property
     def digest(self) -> str:

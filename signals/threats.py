@@ -76,6 +76,8 @@ class ThreatEvent(BaseModel, frozen=True, extra="ignore"):
     evidence: tuple[Evidence, ...] = ()
     caveats: tuple[str, ...] = ()
     """What limits this suspicion, in words: the pod is unknown, the text was cut, the clock is off …"""
+    unattributed: str = ""
+    """Why it is not certain that the subject did this: it does not run where the alert comes from."""
     exception: str = ""
     """The policy line that would silence this suspicion."""
     trace: dict[str, str] = Field(default_factory=dict)

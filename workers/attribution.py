@@ -42,6 +42,8 @@ class Attribution:
     mode: Mode = Mode.SHADOW
     enrolled: bool = False
     caveats: tuple[str, ...] = ()
+    unattributed: str = ""
+    """Why it is not certain that the subject did this, or nothing."""
 
     @property
     def where(self) -> str:
@@ -118,6 +120,7 @@ class Attributing:
             mode=mode or Mode.SHADOW,
             enrolled=mode is not None,
             caveats=tuple(self._doubts(pod, alert, container)),
+            unattributed=self._elsewhere(pod, alert),
         )
 
     def _doubts(self, pod: Pod, alert: Alert, container: str) -> list[str]:
@@ -129,10 +132,15 @@ class Attributing:
             doubts.append("gone: the API server no longer has this pod")
         if container and pod.containers and container not in pod.containers:
             doubts.append(f"the API server knows no container {container} of this pod")
-        runs_on = self._host(alert.hostname)
-        if runs_on and pod.node and not _same_host(runs_on, pod.node):
-            doubts.append(f"unattributed: the alert comes from {runs_on}, the pod runs on {pod.node}")
-        return doubts
+        elsewhere = self._elsewhere(pod, alert)
+        return [*doubts, f"unattributed: {elsewhere}"] if elsewhere else doubts
+
+    def _elsewhere(self, pod: Pod, alert: Alert) -> str:
+        """Return how a pod cannot have done this: it does not run on the host that the alert comes from."""
+        host = self._host(alert.hostname)
+        if not host or not pod.node or _same_host(host, pod.node):
+            return ""
+        return f"the alert comes from {host}, the pod runs on {pod.node}"
 
     def _host(self, hostname: str) -> str:
         """Return the node that a sensor runs on: its host name, or the node of the pod that has that name."""

@@ -71,6 +71,7 @@ class Suspicion:
             count=counted.count,
             evidence=(self._evidence(),),
             caveats=(*about.caveats, *self._caveats()),
+            unattributed=about.unattributed,
             exception=exception(alert.rule),
             trace=trace,
         )

@@ -10,7 +10,7 @@ _STRICTEST_FIRST = (Mode.SHADOW, Mode.APPROVE, Mode.AUTO)
 
 
 def weigh(scales: Weighing) -> Weighing:
-    """Take the strictest mode of all targets; only `auto` below Tier 4 writes without a person."""
+    """Take the strictest mode of all targets; only `auto` below Tier 4, where no guard asks, writes at once."""
     targets = {target.key for action in scales.actions for target in action.targets}
     relevant = [event for event in scales.events if not targets or event.subject.key in targets]
     mode = min((event.mode for event in relevant), key=_STRICTEST_FIRST.index, default=Mode.SHADOW)
@@ -25,6 +25,8 @@ def weigh(scales: Weighing) -> Weighing:
         why = "Tier 4 writes nothing by itself"
     elif mode is Mode.APPROVE:
         why = "the namespace is in approve mode: everything asks"
+    elif scales.asks:
+        why = scales.asks[0]
     else:
         return replace(scales, execute=True).explained(
             "authority", mode, "written at once", "auto, below Tier 4"

@@ -41,18 +41,16 @@ def weigh(scales: Weighing) -> Weighing:
     """Put every subject on the scales."""
     by_subject: dict[str, list[ThreatEvent]] = defaultdict(list)
     for event in scales.events:
-        doubt = _doubt(event, scales.policy)
+        doubt = scales.doubts.get(event.id) or _doubt(event, scales.policy)
         confidence = event.confidence
-        override = scales.policy.rules.get(event.rule)
-        if override and override.confidence is not None and not doubt:
-            confidence = override.confidence
         if doubt:
             confidence = None
             scales = replace(scales, page=True).explained(
                 event.rule, "none", "Tier 1 and a page", f"{event.title}: {doubt}"
             )
         else:
-            source = "policy" if confidence != event.confidence else event.agent
+            override = scales.policy.rules.get(event.rule)
+            source = "policy" if override and override.confidence is not None else event.agent
             scales = scales.explained(
                 event.rule, f"{confidence:.2f}", f"witness {event.agent}", f"{source}: {event.title}"
             )

@@ -11,12 +11,15 @@ from activities import judge
 from activities.judge import Judging
 from activities.judgement import Judgement, Weighing
 from activities.policies.tier import tier_of
+from activities.policies.witnesses import highest
 from signals.catalog import load
 from signals.decisions import Tier
+from signals.detector import Detector
+from signals.detectors import runtime
 from signals.entities import ClusterRef, Entity
 from signals.envelope import Signer, Trust
 from signals.errors import Refused
-from signals.policy import Policy, Thresholds
+from signals.policy import ALONE, Policy, Thresholds
 from signals.requests import FalseAlarm, JudgeRequest
 from signals.subjects import ORCHESTRATOR
 from signals.threats import Mode, Peer, Severity, ThreatEvent
@@ -181,7 +184,7 @@ def test_what_stands_is_not_asked_for_again_and_a_rise_goes_on_top() -> None:
 def test_a_false_alarm_holds_the_same_suspicion_at_tier_1_and_no_other() -> None:
     alarm = FalseAlarm(subject=POD.key, detector="reverse_shell", until=NOW + timedelta(minutes=30))
     same = weigh(request(event(), false_alarms=(alarm,)), Policy())
-    other = weigh(request(event(), event("x", detector="escape"), false_alarms=(alarm,)), Policy())
+    other = weigh(request(event(), event("x", detector="dropped_binary"), false_alarms=(alarm,)), Policy())
     later = weigh(
         request(
             event(accepted_at=NOW + timedelta(minutes=9)),
@@ -201,6 +204,71 @@ def test_the_policy_overrides_a_rule_and_ignores_another() -> None:
     )
     scales = weigh(request(event(), event("n", rule="Noise", confidence=0.99)), policy)
     assert (scales.confidence, len(scales.events)) == (0.3, 1)
+
+
+def test_an_alert_from_a_host_on_which_its_pod_does_not_run_is_no_witness() -> None:
+    forged = event(unattributed="the alert comes from node-b, the pod runs on node-a", confidence=0.99)
+    alone = weigh(request(forged), Policy())
+    beside = weigh(request(forged, event("real", confidence=0.7)), Policy())
+    overridden = weigh(
+        request(forged), Policy.model_validate({"rules": {forged.rule: {"confidence": 0.9}}, "alone": []})
+    )
+
+    assert (alone.tier, alone.page, alone.actions) == (Tier.OBSERVE, True, ())
+    assert any(term.name == "attribution" and "node-b" in term.reason for term in alone.terms)
+    assert (beside.tier, beside.confidence) == (Tier.RESTRICT, 0.7)
+    assert overridden.tier is Tier.OBSERVE
+
+
+def test_one_agent_alone_passes_tier_2_only_with_what_the_policy_names() -> None:
+    weak = event(detector="terminal_shell", rule="Terminal shell in container", confidence=0.97)
+    capped = weigh(request(weak, event("b", detector="untrusted_shell", confidence=0.9)), Policy())
+    by_rule = weigh(request(weak), Policy(alone=("Terminal shell in container",)))
+    by_detector = weigh(request(weak), Policy(alone=("terminal_shell",)))
+    strict = weigh(request(event()), Policy(alone=()))
+
+    assert (capped.tier, capped.confidence) == (Tier.RESTRICT, 0.79)
+    assert any(term.effect == "held at Tier 2" and "`alone`" in term.reason for term in capped.terms)
+    assert (by_rule.tier, by_detector.tier) == (Tier.ESCALATE, Tier.ESCALATE)
+    assert strict.tier is Tier.RESTRICT
+
+
+def test_a_confidence_from_the_policy_does_not_make_a_rule_suffice_alone() -> None:
+    raised = Policy.model_validate({"rules": {"Terminal shell": {"confidence": 0.99}}})
+    scales = weigh(request(event(detector="terminal_shell", rule="Terminal shell", confidence=0.4)), raised)
+    assert scales.tier is Tier.RESTRICT
+
+
+def test_another_agent_lifts_what_one_alone_may_not() -> None:
+    weak = event(detector="terminal_shell", confidence=0.9)
+    scales = weigh(request(weak, event("n", agent="network-sentinel", confidence=0.3)), Policy())
+    assert scales.tier is Tier.ISOLATE
+    assert scales.confidence == pytest.approx(0.853)
+
+
+@pytest.mark.parametrize("isolate", [0.8, 0.85, 0.71, 0.999])
+def test_the_top_of_tier_2_belongs_to_tier_2_wherever_tier_3_begins(isolate: float) -> None:
+    policy = Policy(thresholds=Thresholds(restrict=0.6, isolate=isolate, escalate=1.0))
+    assert policy.thresholds.isolate - 0.011 < highest(policy) < policy.thresholds.isolate
+
+
+def test_the_policy_names_by_default_the_detectors_that_suffice_alone() -> None:
+    assert tuple(sorted(d.name for d in load(runtime, Detector).values() if d.sufficient_alone)) == ALONE
+
+
+def test_a_protected_pod_asks_and_the_judgement_says_why() -> None:
+    policy = Policy.model_validate({"protected": [{"name": "web-*", "reason": "it takes the money"}]})
+    scales = weigh(request(event()), policy)
+    assert (scales.tier, scales.execute) == (Tier.ISOLATE, False)
+    assert "it takes the money" in scales.why_not
+    assert any(term.name == "protected" for term in scales.terms)
+
+
+def test_a_freeze_window_is_said_and_does_not_hold_an_isolation_up() -> None:
+    policy = Policy.model_validate({"freeze_windows": [{"timezone": "UTC", "reason": "end of quarter"}]})
+    scales = judge.weigh(request(event()), policy, JUDGEMENTS.values(), NOW)
+    assert scales.execute
+    assert any(term.name == "freeze window" and term.reason == "end of quarter" for term in scales.terms)
 
 
 async def test_a_decision_is_signed_and_any_change_of_it_is_noticed() -> None:

@@ -210,6 +210,7 @@ def test_a_pod_on_another_host_than_the_alerts_is_unattributed() -> None:
     found = find(index_of(manifest()), seen(NAMED, hostname="node-9"))
     assert found.subject.uid == "u-1"
     assert found.caveats == ("unattributed: the alert comes from node-9, the pod runs on node-1",)
+    assert found.unattributed == "the alert comes from node-9, the pod runs on node-1"
 
 
 @pytest.mark.parametrize("hostname", ["node-1", "node-1.example.internal", "", "falco-x7k2p"])
