@@ -112,6 +112,10 @@ class Relation(StrEnum):
     """A RoleBinding or ClusterRoleBinding names this account."""
     GRANTS = "grants"
     """A binding hands out this role."""
+    ROUTES = "routes"
+    """An Ingress sends requests from outside the cluster to this Service."""
+    HOLDS = "holds"
+    """A Namespace holds this object."""
     HAPPENED_TO = "happened-to"
     """A recorded event is about this object."""
 

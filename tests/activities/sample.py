@@ -9,6 +9,7 @@ from activities.ports import (
     DAEMON_SETS,
     DEPLOYMENTS,
     EVENTS,
+    INGRESSES,
     JOBS,
     NAMESPACES,
     NETWORK_POLICIES,
@@ -34,6 +35,7 @@ KINDS: dict[Resource, str] = {
     REPLICA_SETS: "ReplicaSet", DEPLOYMENTS: "Deployment", STATEFUL_SETS: "StatefulSet",
     DAEMON_SETS: "DaemonSet", JOBS: "Job", CRON_JOBS: "CronJob", NETWORK_POLICIES: "NetworkPolicy",
     ROLE_BINDINGS: "RoleBinding", CLUSTER_ROLE_BINDINGS: "ClusterRoleBinding", NAMESPACES: "Namespace",
+    INGRESSES: "Ingress",
 }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ async def test_a_pods_surroundings_become_one_graph() -> None:
     kinds = {node.entity.kind for node in found.nodes}
     assert kinds == {
         "Pod", "ReplicaSet", "Deployment", "ServiceAccount", "Node", "Service", "NetworkPolicy", "Event", "Image",
-        "Secret", "RoleBinding", "ClusterRoleBinding", "ClusterRole",
+        "Secret", "RoleBinding", "ClusterRoleBinding", "ClusterRole", "Namespace",
     }  # fmt: skip
     assert found.missing == ()
     assert len({node.id for node in found.nodes}) == len(found.nodes)

@@ -11,7 +11,9 @@ from activities.ports import (
     CLUSTER_ROLE_BINDINGS,
     CRON_JOBS,
     DAEMON_SETS,
+    INGRESSES,
     JOBS,
+    NAMESPACES,
     NODES,
     PODS,
     REPLICA_SETS,
@@ -220,6 +222,45 @@ async def test_only_services_that_select_the_pod_are_found() -> None:
     assert related(answer, Relation.SELECTS) == {("web", "web-0")}
     assert answer.findings == (
         "pod/shop/web-0 can be reached from outside: service/shop/web is a LoadBalancer",
+    )
+
+
+async def test_an_ingress_that_leads_to_a_service_of_the_pod_opens_it_to_the_outside() -> None:
+    cluster, first = await shop()
+    for name, service in (("front", "web"), ("back", "other")):
+        path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service}}}
+        await put(
+            cluster, INGRESSES, name, spec={"rules": [{"host": f"{name}.example", "http": {"paths": [path]}}]}
+        )
+    answer = await ask("services", cluster, first)
+    assert related(answer, Relation.ROUTES) == {("front", "web")}
+    assert "pod/shop/web-0 can be reached from outside: ingress/shop/front leads to service/shop/web" in (
+        answer.findings
+    )
+
+
+async def test_a_pod_beyond_what_its_namespace_asks_for_says_each_breach() -> None:
+    cluster, _ = await shop()
+    label = {
+        "op": "add",
+        "path": "/metadata/labels",
+        "value": {"pod-security.kubernetes.io/warn": "baseline"},
+    }
+    await cluster.patch(NAMESPACES.ref(SHOP), [label])
+    answer = await ask("pod_security", cluster, await pod(cluster, "evil", hostPID=True))
+    assert answer.findings == (
+        "pod/shop/evil: the pod sets hostPID, which namespace/shop forbids (warn: baseline)",
+    )
+    seen = next(node for node in answer.nodes if node.entity.name == "evil")
+    assert seen.attributes == {"pod_security": "privileged", "beyond_baseline": ["the pod sets hostPID"]}
+
+
+async def test_a_privileged_pod_where_no_level_is_named_is_a_finding_too() -> None:
+    cluster, first = await shop()
+    assert (await ask("pod_security", cluster, first)).findings == ()
+    answer = await ask("pod_security", cluster, await pod(cluster, "evil", hostPID=True))
+    assert answer.findings == (
+        "pod/shop/evil has more than baseline, and namespace/shop names no Pod Security level",
     )
 
 
