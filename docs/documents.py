@@ -12,6 +12,7 @@ from activities.release import Released
 from docs.rendering import documented, page, table
 from signals.decisions import Decision
 from signals.incidents import Incident, Summary
+from signals.report import InvestigationReport
 from workers.cli.speaking import Conclusion
 from workers.stack.doctor import Finding
 from workers.stack.state import Status
@@ -30,6 +31,7 @@ DOCUMENTS: Mapping[str, Document] = MappingProxyType(
     {
         "incidents": Document(verbs="incidents", model=Summary, many=True),
         "incident": Document(verbs="describe", model=Incident),
+        "report": Document(verbs="report", model=InvestigationReport),
         "judgements": Document(verbs="explain", model=Decision, many=True),
         "answer": Document(
             verbs="approve, reject, undo, extend, stand-down, close, enrol, unenrol", model=Conclusion
@@ -60,7 +62,7 @@ def pages() -> str:
         for name, document in DOCUMENTS.items()
     )
     parts = [table(("Command", "Prints", "JSON Schema"), rows)]
-    for model in (Summary, Incident, Conclusion, Status, Released, Finding):
+    for model in (Summary, Incident, InvestigationReport, Conclusion, Status, Released, Finding):
         parts += [f"## {model.__name__}", str(model.__doc__), _fields(model)]
     intro = (
         "`-o json` and `-o yaml` print the same document, in ASCII: nothing in it can steer a terminal. Times are"
