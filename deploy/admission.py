@@ -5,10 +5,9 @@ or binding, because no admission policy sees such a write. Each is matched to on
 that `failurePolicy: Fail` cannot lock anybody else out.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from deploy.identities import EXECUTOR_ROLE, LEAD
+from deploy.lock import lock
+from deploy.shapes import Manifest, policy, rule
 from signals.subjects import (
     CASE,
     DOMAIN,
@@ -18,12 +17,8 @@ from signals.subjects import (
     MARK_PREFIX,
     NAMESPACE,
     REMEDIATION_EXECUTOR,
-    service_account,
 )
 
-Manifest = dict[str, Any]
-
-_API = "admissionregistration.k8s.io/v1"
 _OLD = ("old", "request.operation == 'CREATE' ? object : oldObject")
 """The object as it is before the write, or as it is created."""
 
@@ -31,32 +26,33 @@ _OLD = ("old", "request.operation == 'CREATE' ? object : oldObject")
 def admission_policies() -> list[Manifest]:
     """Return every policy, each followed by its binding."""
     return [
-        *_policy(
+        *policy(
             "firebreak-command-actor",
-            rule=_rule(DOMAIN, "*", "commands", "CREATE", "UPDATE"),
+            rule=rule(DOMAIN, "*", "commands", "CREATE", "UPDATE"),
             validations=_command_actor(),
         ),
-        *_policy(
+        *policy(
             "firebreak-liaison-cage",
-            rule=_rule("rbac.authorization.k8s.io", "v1", "rolebindings", "CREATE", "UPDATE", "DELETE"),
+            rule=rule("rbac.authorization.k8s.io", "v1", "rolebindings", "CREATE", "UPDATE", "DELETE"),
             user=LIAISON,
             variables=[_OLD],
             validations=_liaison_cage(),
         ),
-        *_policy(
+        *policy(
             "firebreak-executor-networkpolicy-cage",
-            rule=_rule("networking.k8s.io", "v1", "networkpolicies", "CREATE", "UPDATE", "DELETE"),
+            rule=rule("networking.k8s.io", "v1", "networkpolicies", "CREATE", "UPDATE", "DELETE"),
             user=REMEDIATION_EXECUTOR,
             variables=_NETWORK_POLICY_VARIABLES,
             validations=[_OUTSIDE_OUR_NAMESPACE, *_network_policy_cage()],
         ),
-        *_policy(
+        *policy(
             "firebreak-executor-pod-cage",
-            rule=_rule("", "v1", "pods", "UPDATE"),
+            rule=rule("", "v1", "pods", "UPDATE"),
             user=REMEDIATION_EXECUTOR,
             variables=_POD_VARIABLES,
             validations=[_OUTSIDE_OUR_NAMESPACE, *_pod_cage()],
         ),
+        *lock(),
     ]
 
 
@@ -194,45 +190,4 @@ def _pod_cage() -> list[tuple[str, str]]:
         ),
         (kept("Labels"), f"the executor changes only labels under {DOMAIN}/"),
         (kept("Annotations"), f"the executor changes only annotations under {DOMAIN}/"),
-    ]
-
-
-def _rule(group: str, version: str, resource: str, *operations: str) -> Manifest:
-    return {
-        "apiGroups": [group],
-        "apiVersions": [version],
-        "operations": list(operations),
-        "resources": [resource],
-    }
-
-
-def _policy(
-    name: str,
-    *,
-    rule: Manifest,
-    validations: Sequence[tuple[str, str]],
-    user: str | None = None,
-    variables: Sequence[tuple[str, str]] = (),
-) -> list[Manifest]:
-    spec: Manifest = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]}}
-    if user:
-        who = f"request.userInfo.username == '{service_account(user)}'"
-        spec["matchConditions"] = [{"name": user, "expression": who}]
-    if variables:
-        spec["variables"] = [{"name": key, "expression": text} for key, text in variables]
-    spec["validations"] = [{"expression": text, "message": message} for text, message in validations]
-    binding = {"policyName": name, "validationActions": ["Deny", "Audit"]}
-    return [
-        {
-            "apiVersion": _API,
-            "kind": "ValidatingAdmissionPolicy",
-            "metadata": {"name": name},
-            "spec": spec,
-        },
-        {
-            "apiVersion": _API,
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": name},
-            "spec": binding,
-        },
     ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from deploy.identities import (
     EXECUTOR_ROLE,
+    KUBE_SYSTEM,
     LEAD,
     LEAD_GROUP,
     LEAD_VERBS,
@@ -15,7 +16,7 @@ from deploy.identities import (
     grant,
     identities,
 )
-from signals.subjects import DOMAIN, MANAGED_BY, MANAGER, NAMESPACE, REMEDIATION_EXECUTOR
+from signals.subjects import BREAK_GLASS_GROUP, DOMAIN, MANAGED_BY, MANAGER, NAMESPACE, REMEDIATION_EXECUTOR
 
 Manifest = dict[str, Any]
 
@@ -88,7 +89,22 @@ def _people() -> list[Manifest]:
     everybody = [_group(ONCALL_GROUP), _group(LEAD_GROUP)]
     made.append(_role("ClusterRole", viewer, [grant(f"{DOMAIN}/enrolments: get, list, watch")]))
     made.append(_binding("ClusterRoleBinding", viewer, "ClusterRole", viewer, everybody))
-    return made
+    return made + _break_glass()
+
+
+def _break_glass() -> list[Manifest]:
+    """Return what `firebreak release` takes, in every namespace: the lock lets nobody else do it."""
+    name = "firebreak-break-glass"
+    taken = (
+        "pods: get, list, patch",
+        "networking.k8s.io/networkpolicies: get, list, patch, delete",
+        f"{DOMAIN}/enrolments: get, list, delete",
+    )
+    whose = Grant(group="", resource="namespaces", verbs=("get",), names=(KUBE_SYSTEM,))
+    return [
+        _role("ClusterRole", name, [whose, *(grant(one) for one in taken)]),
+        _binding("ClusterRoleBinding", name, "ClusterRole", name, [_group(BREAK_GLASS_GROUP)]),
+    ]
 
 
 def _role(kind: str, name: str, grants: Iterable[Grant], where: str | None = None) -> Manifest:

@@ -35,6 +35,9 @@ MARK_PREFIX = f"{DOMAIN}/m-"
 PEER_PREFIX = f"{DOMAIN}/p-"
 """The same on the other end of a blocked flow."""
 
+BREAK_GLASS_GROUP = "firebreak:break-glass"
+"""Who may change what holds a pod with everything of ours dead. Nobody is in it by being an administrator."""
+
 RUNTIME_GUARDIAN = "runtime-guardian"
 ORCHESTRATOR = "orchestrator"
 FORENSIC_INVESTIGATOR = "forensic-investigator"

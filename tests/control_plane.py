@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deploy import manifests
-from signals.subjects import NAMESPACE
+from signals.subjects import BREAK_GLASS_GROUP, NAMESPACE
 from workers.settings import inherited
 from workers.stack import controlplane, credentials, kubernetes
 from workers.stack.layout import Layout
@@ -103,7 +103,7 @@ class ControlPlane:
         self.authority = Authority(self.pki, "ca")
         self.ports = reserve(self.layout.ports)
         self.url = f"https://{self.ports.address('kube-apiserver')}"
-        self.admin = self.person("tests", "system:masters")
+        self.admin = self.person("tests", "system:masters", BREAK_GLASS_GROUP)
         self._tokens: dict[str, Api] = {}
 
     def person(self, name: str, *groups: str) -> Api:

@@ -29,11 +29,16 @@ UNREADABLE = (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeE
 
 
 async def connect(
-    kubeconfig: Path | None, context: str | None, name: str, ref: ClusterRef | None = None
+    kubeconfig: Path | None,
+    context: str | None,
+    name: str,
+    ref: ClusterRef | None = None,
+    group: str | None = None,
 ) -> "KubernetesCluster":
     """Connect as the identity of a kubeconfig, or as the pod's own ServiceAccount where that is None.
 
-    `name` is the cluster's name for people; its UID is kube-system's, unless `ref` says who it is.
+    `name` is the cluster's name for people; its UID is kube-system's, unless `ref` says who it is. With `group`
+    the same identity speaks as a member of that group alone, by impersonation: RBAC says whether it may.
 
     Raises:
         BadInput: the kubeconfig or the context is not there or cannot be read.
@@ -48,15 +53,26 @@ async def connect(
     except UNREADABLE as error:
         raise BadInput(f"{kubeconfig or 'this pod'} gives no access to a cluster: {error}") from error
     settings.connection_pool_maxsize = CONNECTIONS
-    cluster = KubernetesCluster(Http(ApiClient(settings)), ref or ClusterRef(name=name, uid=""))
-    if ref is not None:
-        return cluster
+    client = ApiClient(settings)
+    cluster = KubernetesCluster(Http(client), ref or ClusterRef(name=name, uid=""))
     try:
+        if group:
+            await _impersonate(client, group)
+        if ref is not None:
+            return cluster
         system = await cluster.get(NAMESPACES.ref("kube-system"))
     except BaseException:
         await cluster.close()
         raise
     return cluster.called(ClusterRef(name=name, uid=system["metadata"]["uid"]))
+
+
+async def _impersonate(client: ApiClient, group: str) -> None:
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    answer = await Http(client).call("POST", path, [], review)
+    client.set_default_header("Impersonate-User", answer["status"]["userInfo"]["username"])
+    client.set_default_header("Impersonate-Group", group)
 
 
 class KubernetesCluster:

@@ -13,7 +13,7 @@ from activities.adapters.memory import MemoryCluster
 from activities.adapters.memory_wire import WireCluster, serve
 from activities.ports import NAMESPACES, Cluster
 from signals.entities import ClusterRef
-from signals.subjects import NAMESPACE
+from signals.subjects import BREAK_GLASS_GROUP, NAMESPACE
 from tests.control_plane import ControlPlane
 
 KINDS = ("memory", "wire", pytest.param("real", marks=pytest.mark.stack))
@@ -23,7 +23,7 @@ REAL = ClusterRef(name="real", uid="real")
 
 def kubeconfig(plane: ControlPlane, folder: Path, agent: str = "") -> Path:
     """Write a kubeconfig for the control plane: an administrator's, or that of one of our agents."""
-    plane.person("contract", "system:masters")
+    plane.person("contract", "system:masters", BREAK_GLASS_GROUP)
     user = {name: str(plane.pki / f"contract.{end}") for name, end in CERTIFICATE.items()}
     if agent:
         path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{agent}/token"

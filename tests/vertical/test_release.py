@@ -35,6 +35,8 @@ async def test_one_case_and_then_all_are_released_with_everything_else_dead(
 ) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     shutil.copy(stage.status.endpoints.kubeconfig or "", kubeconfig)
+    plain = Path(stage.status.state_dir) / "kubeconfig" / "kwok.yaml"
+    """Of an administrator who is in no group of ours."""
     nowhere = tmp_path / "no-state"
     async with stage.scene() as first, stage.scene() as second:
         await stage.post(first.alert(REVERSE_SHELL, await first.fill()))
@@ -42,7 +44,11 @@ async def test_one_case_and_then_all_are_released_with_everything_else_dead(
         cases = [(await stage.incident(here, settled)).summary.id for here in (first, second)]
         with silent(stage):
             code, text, _ = await stage.firebreak(
-                "release", cases[0], "--kubeconfig", str(kubeconfig), state=nowhere
+                "release", cases[0], "--kubeconfig", str(plain), state=nowhere
+            )
+            assert (code, "firebreak-lock-" in text) == (1, True)
+            code, text, _ = await stage.firebreak(
+                "release", cases[0], "--break-glass", "--kubeconfig", str(plain), state=nowhere
             )
             assert (code, cases[0][:60] in text) == (0, True)
             assert await first.changed() == []

@@ -13,8 +13,10 @@ ANY = ClusterRef(name="cluster", uid="")
 
 
 @asynccontextmanager
-async def connected(access: Access, ref: ClusterRef | None = None) -> AsyncIterator[Cluster]:
-    """Yield the cluster that `access` means, and let go of it afterwards.
+async def connected(
+    access: Access, ref: ClusterRef | None = None, group: str | None = None
+) -> AsyncIterator[Cluster]:
+    """Yield the cluster that `access` means, and let go of it afterwards; `group` is impersonated, alone.
 
     Raises:
         BadInput: the kubeconfig or its context cannot be used.
@@ -29,7 +31,7 @@ async def connected(access: Access, ref: ClusterRef | None = None) -> AsyncItera
     from activities.adapters.kubernetes import connect
 
     file = access.kubeconfig or settings.kubeconfig_file()
-    cluster = await connect(file, access.context, "cluster", ref=ref)
+    cluster = await connect(file, access.context, "cluster", ref=ref, group=group)
     try:
         yield cluster
     finally:

@@ -4,13 +4,15 @@ import json
 import secrets
 
 from deploy.identities import LEAD_GROUP, ONCALL_GROUP, client_certificates
-from signals.subjects import AGENTS
+from signals.subjects import AGENTS, BREAK_GLASS_GROUP
 from workers.stack.layout import Layout, write_private
 from workers.stack.pki import CLIENT, SERVER, Authority, Subject, service_account_key, signing_key
 
 PEOPLE = {"oncall": ONCALL_GROUP, "lead": LEAD_GROUP}
 """People of the embedded stack, and the group that their certificate says."""
 ADMINISTRATORS = ("system:masters",)
+OUR_ADMINISTRATORS = (*ADMINISTRATORS, BREAK_GLASS_GROUP)
+"""Being an administrator opens no containment lock: the stack's own may, and says so by a second group."""
 LOOPBACK = ("127.0.0.1",)
 SERVICE_ADDRESS = "10.96.0.1"
 """Address of the `kubernetes` Service: the first of the service range."""
@@ -47,7 +49,7 @@ def _control_plane(layout: Layout) -> None:
         "controller-manager",
         Subject(name="system:kube-controller-manager", addresses=LOOPBACK, usages=(CLIENT, SERVER)),
     )
-    cluster.issue(folder, "admin", Subject(name="firebreak-admin", groups=ADMINISTRATORS))
+    cluster.issue(folder, "admin", Subject(name="firebreak-admin", groups=OUR_ADMINISTRATORS))
     cluster.issue(folder, "kwok", Subject(name="kwok", groups=ADMINISTRATORS))
     for person, group in PEOPLE.items():
         cluster.issue(folder, person, Subject(name=person, groups=(group,)))

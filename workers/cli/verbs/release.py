@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
+from signals.subjects import BREAK_GLASS_GROUP
 from workers.cli.target import cluster_arguments, cluster_only
 from workers.cli.verb import Verb
 
@@ -12,6 +13,11 @@ def arguments(parser: ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("case", metavar="CASE", nargs="?", help="the incident, as its label on objects says")
     which.add_argument("--all", action="store_true", help="everything of ours in the cluster")
+    parser.add_argument(
+        "--break-glass",
+        action="store_true",
+        help=f"speak as a member of {BREAK_GLASS_GROUP}, by impersonation, as the containment lock demands",
+    )
     cluster_arguments(parser)
 
 
@@ -25,9 +31,10 @@ def run(options: Namespace) -> int:
     from workers.cli.screen import Screen
 
     target = cluster_only(options)
+    group = BREAK_GLASS_GROUP if options.break_glass else None
 
     async def act() -> tuple[Released, ...]:
-        async with connected(target.administrator()) as cluster:
+        async with connected(target.administrator(), group=group) as cluster:
             return await release(cluster, options.case)
 
     released = asyncio.run(act())
