@@ -90,25 +90,32 @@ def create(
     ref: ObjectRef, spec: dict[str, Any], case: CaseRef, action: PlannedAction, rest: Sequence[Write]
 ) -> Write:
     """Return the creation of our policy, which says on itself how all of the action is undone."""
-    inverse = {
-        "action": action.id,
-        "type": action.type,
-        "index": action.index,
-        "marks": [
-            {"namespace": write.ref.namespace, "name": write.ref.name, "uid": write.ref.uid, "key": key}
-            for write in rest
-            if write.kind is WriteKind.MARK
-            for key in write.labels
-        ],
-        "exclusions": [
-            {"name": write.ref.name, "uid": write.ref.uid, "key": write.key, "before": write.before}
-            for write in rest
-            if write.kind is WriteKind.EXCLUDE
-        ],
+    marks = [
+        {"namespace": write.ref.namespace, "name": write.ref.name, "uid": write.ref.uid, "key": key}
+        for write in rest
+        if write.kind is WriteKind.MARK
+        for key in write.labels
+    ]
+    exclusions = [
+        {"name": write.ref.name, "uid": write.ref.uid, "key": write.key, "before": write.before}
+        for write in rest
+        if write.kind is WriteKind.EXCLUDE
+    ]
+    manifest = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(ref, case, action, marks=marks, exclusions=exclusions),
+        "spec": spec,
     }
-    metadata = {
+    return Write(kind=WriteKind.CREATE, ref=ref, manifest=manifest)
+
+
+def metadata(ref: ObjectRef, case: CaseRef, action: PlannedAction, **rest: Any) -> Manifest:
+    """Return the metadata of an object of ours, which says whose it is, until when, and how it is undone."""
+    inverse = {"action": action.id, "type": action.type, "index": action.index, **rest}
+    return {
         "name": ref.name,
-        "namespace": ref.namespace,
+        **({"namespace": ref.namespace} if ref.namespace else {}),
         "labels": {MANAGED_BY: MANAGER, CASE: case.label, ACTION: action.type},
         "annotations": {
             EXPIRES_AT: moment(case.expires_at),
@@ -117,13 +124,6 @@ def create(
             INVERSE: json.dumps(inverse, separators=(",", ":"), sort_keys=True),
         },
     }
-    manifest = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": metadata,
-        "spec": spec,
-    }
-    return Write(kind=WriteKind.CREATE, ref=ref, manifest=manifest)
 
 
 def mark(pod: Manifest, key: str, value: str) -> Write:

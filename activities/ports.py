@@ -50,6 +50,9 @@ ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
 CLUSTER_ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
 COMMANDS = Resource("firebreak.dev", "v1alpha1", "commands")
 ENROLMENTS = Resource("firebreak.dev", "v1alpha1", "enrolments")
+FREEZES = Resource("firebreak.dev", "v1alpha1", "freezes")
+ADMISSION_POLICIES = Resource("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies")
+ADMISSION_BINDINGS = Resource("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings")
 
 
 @dataclass(frozen=True)

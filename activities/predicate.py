@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from activities.ports import NETWORK_POLICIES, PODS, Resource
+from activities.ports import FREEZES, NETWORK_POLICIES, PODS, Resource
 from signals.plans import Plan, Write, WriteKind
 from signals.policy import Policy
 from signals.subjects import DOMAIN, MARK_PREFIX, NAMESPACE
@@ -83,8 +83,25 @@ POD_RULES: Sequence[Callable[[Pod], str]] = (_labelled, _static, _owned, _urgent
 """Each returns why a pod is part of the control plane, or nothing."""
 
 
+def _freeze(write: Write) -> Iterator[str]:
+    """Yield what is unusual about a freeze: it is of one pod, by its UID."""
+    spec = (write.manifest or {}).get("spec") or {}
+    if not spec.get("namespace") or spec.get("podUID") != write.ref.name:
+        yield f"{write.ref} would not freeze one pod by its UID"
+
+
+SHAPES: Mapping[tuple[str, str], Callable[[Write], Iterator[str]]] = {
+    (FREEZES.group, FREEZES.plural): _freeze,
+}
+"""What else may be created without a person, of one shape each."""
+
+
 def _shape(write: Write) -> Iterator[str]:
     """Yield what is unusual about one write: a kind that is not on the list, a selector that is not ours."""
+    shape = SHAPES.get((write.ref.group, write.ref.resource))
+    if shape and write.kind is WriteKind.CREATE:
+        yield from shape(write)
+        return
     allowed = ALLOWED.get(write.kind)
     if allowed is None or (write.ref.group, write.ref.resource) != (allowed.group, allowed.plural):
         yield f"to {write.kind} {write.ref} is not on the list of what may be done alone"
@@ -104,8 +121,15 @@ def _ours(key: str) -> bool:
     return key.startswith(f"{DOMAIN}/")
 
 
+def _place(write: Write) -> str:
+    """Return the namespace that a write is about; a freeze belongs to none, and is about its pod's."""
+    if (write.ref.group, write.ref.resource) == (FREEZES.group, FREEZES.plural):
+        return str(((write.manifest or {}).get("spec") or {}).get("namespace") or "")
+    return write.ref.namespace or ""
+
+
 def _namespaces(plan: Plan, pods: Sequence[Pod]) -> list[str]:
-    written = {write.ref.namespace or "" for action in plan.actions for write in action.writes}
+    written = {_place(write) for action in plan.actions for write in action.writes}
     return sorted(written | {pod["metadata"]["namespace"] for pod in pods})
 
 

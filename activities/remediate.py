@@ -14,7 +14,7 @@ from activities.action import Action
 from activities.applying import Applying
 from activities.authority import Authority, Ruling
 from activities.beating import beating
-from activities.breaker import Breaker
+from activities.consent import Consents
 from activities.metrics import Stage
 from activities.ports import Cluster, KeyValue
 from activities.records import Records
@@ -63,6 +63,7 @@ class Remediating:
         records: KeyValue,
         trust: Trust,
         policy: Policy,
+        consents: Consents | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Know these actions, write to this cluster, remember in this bucket, believe these keys."""
@@ -70,7 +71,8 @@ class Remediating:
         self._records = Records(records)
         self._upkeep = Upkeep(actions, cluster, self._records, now)
         self._policy = policy
-        self._authority = Authority(cluster, trust, policy, Breaker(records, policy, now))
+        self._consents = consents
+        self._authority = Authority(cluster, trust, policy)
         self._applying = Applying(actions, cluster, self._records, now)
         self._now = now
 
@@ -158,6 +160,8 @@ class Remediating:
     async def _carry_out(self, request: ApplyRequest, *, write: bool) -> Outcome:
         decision = request.decision
         self._authority.prove(decision)
+        if self._consents:
+            await self._consents.keep(request.approval)
         recorded = await self._applying.recorded(decision)
         try:
             plan = await self._applying.plan(decision, recorded, self._policy.digest)
@@ -221,7 +225,6 @@ class Remediating:
             receipts=receipts,
             reason=ruling.reason,
             roles=ruling.roles,
-            group=ruling.group,
         )
 
     async def _may_revert(self, request: RevertRequest, receipts: list[Receipt]) -> None:

@@ -17,6 +17,8 @@ from signals.errors import NotFound
 from signals.plans import Write, WriteKind
 from signals.subjects import ACTION, CASE, EXPIRES_AT, MANAGED_BY, MANAGER, MARK_PREFIX
 
+_NAMING = frozenset({"apiVersion", "kind", "metadata", "status"})
+
 
 class State(StrEnum):
     """How much of one write is in the cluster."""
@@ -62,6 +64,12 @@ def without_ours(spec: Mapping[str, Any], keep: str = "") -> dict[str, Any]:
     return {**spec, "podSelector": {**selector, **({"matchExpressions": theirs} if theirs else {})}}
 
 
+def content(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an object of ours says, less what names it and what other cases added to a policy."""
+    rest = {key: value for key, value in manifest.items() if key not in _NAMING}
+    return {**rest, "spec": without_ours(rest["spec"])} if "podSelector" in rest.get("spec", {}) else rest
+
+
 def digest(policy: Mapping[str, Any]) -> str:
     """Return the hash of a policy's spec, without anything of ours."""
     return hashlib.sha256(canonical(without_ours(policy["spec"]))).hexdigest()
@@ -101,7 +109,7 @@ def _created(write: Write, there: Manifest) -> Sight:
     ours = (wanted.get("metadata") or {}).get("labels") or {}
     if any(labels.get(key) != ours.get(key) for key in (MANAGED_BY, CASE, ACTION)):
         return Sight(write, State.ABSENT, there, f"{write.ref} exists and is not ours")
-    if without_ours(there["spec"]) != wanted["spec"]:
+    if content(there) != content(wanted):
         return Sight(
             write, State.STANDS, there, f"{write.ref}, which is ours, was changed by {changed_by(there)}"
         )

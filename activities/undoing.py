@@ -29,10 +29,16 @@ async def _marked_pods(cluster: Cluster, writes: Sequence[Write]) -> list[Manife
         (write.ref.namespace, f"{key}={value}")
         for write in writes
         if write.kind is WriteKind.CREATE and write.manifest
-        for key, value in write.manifest["spec"]["podSelector"]["matchLabels"].items()
+        for key, value in _selected(write.manifest).items()
     }
     found = await every(cluster.list(PODS, namespace, labels) for namespace, labels in sorted(wanted))
     return [pod for pods in found for pod in pods]
+
+
+def _selected(manifest: Manifest) -> dict[str, str]:
+    """Return the mark by which a policy of ours selects; what selects nothing serves nobody else."""
+    labels: dict[str, str] = (manifest.get("spec", {}).get("podSelector") or {}).get("matchLabels") or {}
+    return labels
 
 
 def _needed(sight: Sight, others: Sequence[Manifest]) -> bool:
@@ -40,7 +46,7 @@ def _needed(sight: Sight, others: Sequence[Manifest]) -> bool:
     write, there = sight.write, sight.object
     near = [pod for pod in others if pod["metadata"]["namespace"] == write.ref.namespace]
     if write.kind is WriteKind.CREATE:
-        return bool(near)
+        return bool(near) and bool(_selected(write.manifest or {}))
     if write.kind is WriteKind.MARK or there is None:
         return False
     selector = there["spec"].get("podSelector") or {}

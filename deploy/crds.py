@@ -1,9 +1,9 @@
-"""Our own kinds: what people say (`Command`) and where Firebreak may act (`Enrolment`)."""
+"""Our own kinds: what people say (`Command`), where we may act (`Enrolment`), whose tokens stop (`Freeze`)."""
 
 from typing import Any
 
 from signals.approvals import Verb
-from signals.subjects import API_VERSION, DOMAIN, NAMESPACE
+from signals.subjects import API_VERSION, DOMAIN, NAMESPACE, SYSTEM_NAMESPACES
 from signals.threats import Mode
 
 Manifest = dict[str, Any]
@@ -13,12 +13,16 @@ MAX_TARGETS = 500
 MAX_SECONDS = 30 * 24 * 3600
 """Longest extension, in seconds."""
 
+UID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+UNFREEZABLE = (NAMESPACE, *SYSTEM_NAMESPACES)
+"""Namespaces whose pods' credentials are never frozen."""
+
 _ABOUT_NAMESPACE = f"self.verb in ['{Verb.ENROL}', '{Verb.UNENROL}']"
 
 
 def custom_resources() -> list[Manifest]:
-    """Return the definitions of both kinds."""
-    return [_commands(), _enrolments()]
+    """Return the definitions of all kinds."""
+    return [_commands(), _enrolments(), _freezes()]
 
 
 def _text(longest: int, description: str) -> Manifest:
@@ -105,6 +109,44 @@ def _enrolments() -> Manifest:
         {"rule": "size(self.metadata.name) <= 63", "message": "the name must be that of a namespace"},
     ]
     return _definition("Enrolment", "enrolments", "Cluster", version)
+
+
+def _freezes() -> Manifest:
+    spec = {
+        "type": "object",
+        "required": ["podUID", "namespace", "pod", "serviceAccount"],
+        "properties": {
+            "podUID": {
+                **_text(36, "Every write with a token that is bound to the pod of this UID is refused."),
+                "pattern": UID,
+            },
+            "namespace": _text(63, "Where that pod is."),
+            "pod": _text(253, "Its name, for people."),
+            "serviceAccount": _text(253, "Whose tokens it holds, for people."),
+        },
+        "x-kubernetes-validations": [
+            {"rule": "self == oldSelf", "message": "a freeze is never changed; delete it, and make another"},
+        ],
+    }
+    columns = [
+        _column("Namespace", ".spec.namespace"),
+        _column("Pod", ".spec.pod"),
+        _column("Account", ".spec.serviceAccount"),
+        _column("Case", ".metadata.labels.firebreak\\.dev/case"),
+        _column("Expires", ".metadata.annotations.firebreak\\.dev/expires-at"),
+    ]
+    version = _version({"spec": spec}, columns)
+    version["schema"]["openAPIV3Schema"]["x-kubernetes-validations"] = [
+        {
+            "rule": "self.metadata.name == self.spec.podUID",
+            "message": "a freeze is named after the pod's UID: there is one for each pod",
+        },
+        {
+            "rule": f"!(self.spec.namespace in {[*UNFREEZABLE]})",
+            "message": "pods of Firebreak and of the control plane are never frozen",
+        },
+    ]
+    return _definition("Freeze", "freezes", "Cluster", version)
 
 
 def _column(name: str, path: str, kind: str = "string") -> Manifest:

@@ -11,6 +11,7 @@ import yaml
 
 from deploy.admission import admission_policies
 from deploy.crds import custom_resources
+from deploy.freezing import freezing_policies
 from deploy.identities import client_certificates
 from deploy.nats import render
 from deploy.rbac import namespace, roles, service_accounts
@@ -27,7 +28,7 @@ def generated() -> dict[Path, str]:
         "2-crds": custom_resources(),
         "3-serviceaccounts": service_accounts(),
         "4-rbac": roles(),
-        "5-admission": admission_policies(),
+        "5-admission": [*admission_policies(), *freezing_policies()],
     }
     files = {
         HERE / "manifests" / f"{name}.yaml": HEADER

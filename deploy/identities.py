@@ -15,9 +15,11 @@ from signals.approvals import Verb
 from signals.catalog import load
 from signals.errors import BadInput
 from signals.subjects import (
+    CREDENTIAL_FREEZER,
     DETECTING,
     DOMAIN,
     FORENSIC_INVESTIGATOR,
+    FREEZES,
     LIAISON,
     NAMESPACE,
     OBSERVATIONS,
@@ -125,6 +127,7 @@ def _grants(*permissions: str) -> tuple[Grant, ...]:
 
 _ENROLMENTS = f"{DOMAIN}/enrolments"
 _COMMANDS = f"{DOMAIN}/commands"
+_FREEZES = f"{DOMAIN}/freezes"
 _RBAC = "rbac.authorization.k8s.io"
 
 EXECUTOR_PERMISSIONS = ("pods: get, list", "networking.k8s.io/networkpolicies: list")
@@ -142,6 +145,7 @@ def _executor() -> Identity:
     return Identity(
         agent=REMEDIATION_EXECUTOR,
         buckets=(state_bucket(REMEDIATION_EXECUTOR), RECEIPTS_BUCKET),
+        asks=(service_subject(CREDENTIAL_FREEZER, FREEZES),),
         cluster=_grants(
             f"{_ENROLMENTS}: get, list",
             "pods: list",
@@ -183,6 +187,15 @@ def identities() -> tuple[Identity, ...]:
             cluster=_grants(*_declared(load(activities.probes, Probe))),
         ),
         _executor(),
+        Identity(
+            agent=CREDENTIAL_FREEZER,
+            buckets=(state_bucket(CREDENTIAL_FREEZER),),
+            serves=(service_subject(CREDENTIAL_FREEZER, FREEZES),),
+            cluster=_grants(
+                f"{_FREEZES}: get, list, create, patch, delete", f"{_ENROLMENTS}: get", "pods: get"
+            ),
+            temporal=False,
+        ),
         Identity(
             agent=LIAISON,
             buckets=(state_bucket(LIAISON),),

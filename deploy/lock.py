@@ -10,6 +10,7 @@ from deploy.shapes import Manifest, policy, rule
 from signals.subjects import (
     BREAK_GLASS_GROUP,
     CASE,
+    CREDENTIAL_FREEZER,
     DOMAIN,
     LIAISON,
     NAMESPACE,
@@ -139,7 +140,7 @@ def _role_bindings() -> list[Manifest]:
 
 def _own_kinds() -> list[Manifest]:
     """Guard what of our own kinds says where Firebreak acts: nobody but its agent writes it."""
-    owners = {"enrolments": LIAISON}
+    owners = {"enrolments": LIAISON, "freezes": CREDENTIAL_FREEZER}
     return [
         manifest
         for plural, agent in owners.items()

@@ -42,9 +42,17 @@ RUNTIME_GUARDIAN = "runtime-guardian"
 ORCHESTRATOR = "orchestrator"
 FORENSIC_INVESTIGATOR = "forensic-investigator"
 REMEDIATION_EXECUTOR = "remediation-executor"
+CREDENTIAL_FREEZER = "credential-freezer"
 LIAISON = "liaison"
 
-AGENTS = (RUNTIME_GUARDIAN, ORCHESTRATOR, FORENSIC_INVESTIGATOR, REMEDIATION_EXECUTOR, LIAISON)
+AGENTS = (
+    RUNTIME_GUARDIAN,
+    ORCHESTRATOR,
+    FORENSIC_INVESTIGATOR,
+    REMEDIATION_EXECUTOR,
+    CREDENTIAL_FREEZER,
+    LIAISON,
+)
 """Process, ServiceAccount, NATS identity and task queue share these names."""
 DETECTING = (RUNTIME_GUARDIAN,)
 """Agents that publish ThreatEvents. They have no access to Temporal."""
@@ -53,6 +61,13 @@ OBSERVATIONS = "observations"
 """Service of every detecting agent: what it saw of one entity."""
 QUEUE = "replicas"
 """Queue group of an agent's replicas: each message reaches one of them."""
+FREEZES = "freezes"
+"""Service of the credential-freezer: reading and writing Freeze objects, for the executor alone."""
+FREEZE_ACTION = "freeze_credentials"
+FROZEN_CREDENTIALS = f"{MANAGER}-frozen-credentials"
+"""The one admission policy, and its binding, that makes a Freeze object act."""
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
+"""Namespaces of the control plane itself, in every cluster: nothing of them is ever frozen, approved or not."""
 
 TRUST_DOMAIN = "firebreak.local"
 

@@ -34,6 +34,7 @@ CLUSTER_SCOPED = frozenset(
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
         "Enrolment",
+        "Freeze",
     }
 )
 
@@ -138,7 +139,7 @@ class ControlPlane:
     def install(self) -> None:
         for manifest in manifests():
             self._create(manifest)
-        for plural in ("commands", "enrolments"):
+        for plural in ("commands", "enrolments", "freezes"):
             self.wait(f"/apis/firebreak.dev/v1alpha1/{plural}")
         time.sleep(1.5)  # new admission policies act after up to a second
 

@@ -12,18 +12,32 @@ from temporalio.worker import Worker
 
 import activities.actions
 from activities.action import Action
+from activities.adapters.freezer import Freezes
+from activities.consent import Consents
+from activities.divided import Divided
+from activities.ports import FREEZES
 from activities.recent import Recent
 from activities.records import Records
 from activities.remediate import Remediating
 from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
-from signals.subjects import RECEIPTS_BUCKET, REMEDIATION_EXECUTOR
+from signals.subjects import (
+    CREDENTIAL_FREEZER,
+    RECEIPTS_BUCKET,
+    REMEDIATION_EXECUTOR,
+    service_subject,
+    state_bucket,
+)
+from signals.subjects import FREEZES as FREEZE_SERVICE
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.ownership import Ownership
 from workers.sweeper import Sweeper
 
 AT_ONCE = 40
 """Actions in flight: sized to the patience of the API server, not to the number of alerts."""
+
+FREEZER_SECONDS = 5.0
+"""How long the credential-freezer may take for one order."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,16 +49,19 @@ async def run(context: Context) -> None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
     records = context.bus.kv(RECEIPTS_BUCKET)
     actions = load(activities.actions, Action)
+    consents = Consents(context.bus.kv(state_bucket(REMEDIATION_EXECUTOR)), context.trust)
+    cluster = Divided(context.cluster, {FREEZES: _freezes(context, consents)})
     remediating = Remediating(
         actions=actions,
-        cluster=Recent(context.cluster),
+        cluster=Recent(cluster),
+        consents=consents,
         records=records,
         trust=context.trust,
         policy=context.policy,
     )
     kept = Records(records)
     owner = Ownership(temporal, kept, context.cluster.ref, context.policy, context.liaison_key)
-    sweeper = Sweeper(context.cluster, kept, actions, owner)
+    sweeper = Sweeper(cluster, kept, actions, owner)
     worker = Worker(
         temporal,
         task_queue=REMEDIATION_EXECUTOR,
@@ -63,6 +80,16 @@ async def run(context: Context) -> None:
         sweeping = asyncio.create_task(_sweep(sweeper))
         context.ready()
         await until_stopped(context, sweeping)
+
+
+def _freezes(context: Context, consents: Consents) -> Freezes:
+    """Return the Freeze objects as this executor reaches them: by asking the freezer."""
+    subject = service_subject(CREDENTIAL_FREEZER, FREEZE_SERVICE)
+
+    async def ask(order: bytes) -> bytes:
+        return await context.bus.ask(subject, order, FREEZER_SECONDS)
+
+    return Freezes(context.cluster.ref, context.signer, context.trust, ask, consents)
 
 
 async def _sweep(sweeper: Sweeper) -> None:

@@ -18,9 +18,9 @@ import structlog
 
 from activities import expiry, release
 from activities.action import Action
-from activities.ports import ENROLMENTS, NETWORK_POLICIES, PODS, Cluster
+from activities.ports import ENROLMENTS, FREEZES, NETWORK_POLICIES, PODS, Cluster
 from activities.records import Records
-from activities.release import Standing
+from activities.remains import Standing
 from signals.decisions import OnExpiry
 from signals.errors import Conflict, FirebreakError, NotFound, Unavailable
 from signals.plans import WriteKind
@@ -76,7 +76,7 @@ class Sweeper:
         cases: dict[str, list[Standing]] = defaultdict(list)
         for namespace in await self._held():
             try:
-                stands = await release.standing(self._cluster, [namespace])
+                stands = await self._stands(namespace)
                 for one in stands:
                     cases[one.case].append(one)
                 if await self._changed(namespace, stands):
@@ -92,6 +92,12 @@ class Sweeper:
         if self._rounds % self.rounds_between_roll_calls == 0:
             await self._roll_call([one for stack in cases.values() for one in stack])
 
+    async def _stands(self, namespace: str) -> list[Standing]:
+        stands, blind = await release.look(self._cluster, [namespace])
+        for why in blind:
+            log.warning("part of what stands is out of sight", namespace=namespace, error=why)
+        return stands
+
     async def _held(self) -> list[str]:
         """Return the enrolled namespaces in which something of ours is said to stand: two cheap questions."""
         enrolled, policies, pods = await asyncio.gather(
@@ -101,9 +107,17 @@ class Sweeper:
         )
         allowed = {entry["metadata"]["name"] for entry in enrolled}
         held = {item["metadata"]["namespace"] for item in (*policies, *pods)}
+        held |= await self._frozen()
         for namespace in set(self._seen) - held:
             del self._seen[namespace]
         return sorted(held & allowed)
+
+    async def _frozen(self) -> set[str]:
+        """Return the namespaces that have a pod whose credentials are frozen, as far as it can be known now."""
+        try:
+            return {str(one["spec"]["namespace"]) for one in await self._cluster.list(FREEZES, labels=CASE)}
+        except FirebreakError:
+            return set()
 
     async def _roll_call(self, stands: list[Standing]) -> None:
         """Make sure that somebody owns everything that stands; without Temporal nobody can be asked."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from activities.ports import DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, Resource
+from activities.ports import DEPLOYMENTS, FREEZES, NETWORK_POLICIES, NODES, PODS, Resource
 from activities.predicate import impacts, refused_always
 from signals.decisions import Inverse
 from signals.entities import ClusterRef, Entity
@@ -146,3 +146,30 @@ def test_the_audit_path_is_refused_whoever_asks() -> None:
     server = pod("kube-system", labels={"component": "kube-apiserver"})
     assert "audit log" in refused_always(plan(mark("kube-system")), [server])
     assert refused_always(plan(mark("kube-system")), [pod("kube-system")]) == ""
+
+
+def freeze(name: str = "u", **spec: str) -> Write:
+    given = {"podUID": "u", "namespace": "shop", **spec}
+    return Write(kind=WriteKind.CREATE, ref=FREEZES.ref(name), manifest={"spec": given})
+
+
+def test_a_freeze_of_one_pod_by_its_uid_is_no_impact() -> None:
+    assert impacts(plan(freeze()), [pod()], POLICY) == []
+
+
+@pytest.mark.parametrize(
+    ("write", "why"),
+    [
+        (freeze(podUID="*"), "would not freeze one pod by its UID"),
+        (freeze(name="v"), "would not freeze one pod by its UID"),
+        (freeze(namespace=""), "belongs to no namespace"),
+        (freeze(namespace="kube-system"), "namespace kube-system is part of the control plane"),
+    ],
+    ids=["every-pod", "another-name", "nowhere", "kube-system"],
+)
+def test_any_other_freeze_is_an_impact(write: Write, why: str) -> None:
+    assert why in "; ".join(impacts(plan(write), [pod()], POLICY))
+
+
+def test_a_freeze_of_our_own_pods_is_refused_whoever_approves() -> None:
+    assert "Firebreak's own" in refused_always(plan(freeze(namespace="firebreak")), [pod()])

@@ -8,7 +8,7 @@ from typing import Any
 
 from activities.adapters.memory import MemoryCluster
 from activities.graph.network_policy import DIRECTIONS, End, World, allowed, selecting
-from activities.ports import NAMESPACES, NETWORK_POLICIES, PODS, Manifest
+from activities.ports import FREEZES, NAMESPACES, NETWORK_POLICIES, PODS, Manifest
 
 NAMESPACE_LABELS = {"n1": {"env": "p"}, "n2": {"env": "q"}}
 OUTSIDE = ("203.0.113.7", "203.0.113.8", "198.51.100.1", "2001:db8::1")
@@ -146,12 +146,18 @@ async def connections(cluster: MemoryCluster) -> dict[Connection, bool]:
     return found
 
 
+async def frozen(cluster: Any, namespace: str) -> list[Manifest]:
+    """Return the freezes of a namespace's pods."""
+    return [one for one in await cluster.list(FREEZES) if one["spec"]["namespace"] == namespace]
+
+
 async def snapshot(cluster: Any, namespaces: Sequence[str] = ("n1", "n2")) -> list[Manifest]:
-    """Return all pods and policies without what only the server writes."""
+    """Return all pods, policies and freezes without what only the server writes."""
     found: list[Manifest] = []
     for namespace in namespaces:
         for resource in (PODS, NETWORK_POLICIES):
             found += await cluster.list(resource, namespace)
+        found += await frozen(cluster, namespace)
     return [plain(manifest) for manifest in found]
 
 

@@ -21,6 +21,7 @@ TABLES = {
     "deploy/identities.py:identities",
     "deploy/crds.py:_commands",
     "deploy/admission.py:_network_policy_cage",
+    "deploy/freezing.py:_shape",
     "workers/logs.py:start",
 }
 """Functions that are one table: they have rows, not steps."""

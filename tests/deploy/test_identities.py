@@ -13,7 +13,15 @@ from deploy.identities import (
     union,
 )
 from signals.errors import BadInput
-from signals.subjects import AGENTS, DETECTING, ORCHESTRATOR, REMEDIATION_EXECUTOR, serving_agent, spiffe_id
+from signals.subjects import (
+    AGENTS,
+    CREDENTIAL_FREEZER,
+    DETECTING,
+    ORCHESTRATOR,
+    REMEDIATION_EXECUTOR,
+    serving_agent,
+    spiffe_id,
+)
 
 WRITING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 NEVER = (
@@ -24,8 +32,6 @@ NEVER = (
     ("", "pods/portforward"),
     ("", "pods/ephemeralcontainers"),
     ("", "serviceaccounts/token"),
-    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
-    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
 )
 
 
@@ -47,13 +53,16 @@ def test_the_table_has_one_row_for_each_agent() -> None:
 def test_no_agent_has_a_right_that_equals_another_right(agent: str) -> None:
     for one in everything(row(agent)):
         assert (one.group, one.resource) not in NEVER
+        assert one.group != "admissionregistration.k8s.io" or set(one.verbs) <= {"get", "list"}
         assert "*" not in {one.group, one.resource, *one.verbs}
         assert not {"escalate", "impersonate", "deletecollection"} & set(one.verbs)
         assert "bind" not in one.verbs or one.names == (EXECUTOR_ROLE,)
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_only_the_liaison_writes_outside_enrolled_namespaces_and_only_its_own_kinds(agent: str) -> None:
+def test_only_the_liaison_and_the_freezer_write_outside_enrolled_namespaces_and_only_their_own_kinds(
+    agent: str,
+) -> None:
     identity = row(agent)
     outside = [*identity.cluster, *(one for _, grants in identity.within for one in grants)]
     written = {(one.group, one.resource) for one in outside if WRITING & set(one.verbs)}
@@ -63,11 +72,13 @@ def test_only_the_liaison_writes_outside_enrolled_namespaces_and_only_its_own_ki
         ("rbac.authorization.k8s.io", "rolebindings"),
     }
 
-    assert written == (own if identity.agent == "liaison" else set())
+    assert written == {"liaison": own, CREDENTIAL_FREEZER: {("firebreak.dev", "freezes")}}.get(agent, set())
 
 
-def test_detecting_agents_have_no_access_to_temporal_and_all_others_have() -> None:
-    assert {identity.agent for identity in identities() if not identity.temporal} == set(DETECTING)
+def test_only_agents_that_run_workflows_or_their_activities_have_access_to_temporal() -> None:
+    without = {identity.agent for identity in identities() if not identity.temporal}
+
+    assert without == {*DETECTING, CREDENTIAL_FREEZER}
 
 
 def test_the_orchestrator_has_no_rights_in_any_cluster() -> None:

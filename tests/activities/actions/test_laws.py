@@ -18,11 +18,13 @@ from signals.catalog import load
 from signals.errors import NotFound, Unavailable
 from signals.plans import ActionPlan, Plan
 from signals.receipts import Result
-from signals.subjects import REMEDIATION_EXECUTOR
+from signals.subjects import CREDENTIAL_FREEZER, REMEDIATION_EXECUTOR
 from tests.activities.acting import CASE, receipt
 from tests.activities.clusters import fresh_namespace, real
 from tests.activities.fragile import Fragile
+from tests.activities.hands import enrolled, hands
 from tests.activities.scenes import POLICIES, Scene, scene
+from tests.activities.worlds import frozen
 
 ACTIONS = load(actions, Action)
 EVERY = pytest.mark.parametrize("kind", sorted(ACTIONS))
@@ -47,21 +49,34 @@ class Stage:
 
     async def versions(self) -> list[Any]:
         """Return everything, with the server's counters: equal only if nothing at all was written."""
-        return [await self.people.list(resource, self.space) for resource in (PODS, NETWORK_POLICIES)]
+        seen = [await self.people.list(resource, self.space) for resource in (PODS, NETWORK_POLICIES)]
+        return [*seen, await frozen(self.people, self.space)]
 
 
 @pytest_asyncio.fixture(params=["memory", pytest.param("real", marks=pytest.mark.stack)])
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     if request.param == "memory":
-        memory = MemoryCluster()
-        yield Stage(memory, memory.identity(REMEDIATION_EXECUTOR), await fresh_namespace(memory))
+        yield await remembered(MemoryCluster())
         return
     plane = request.getfixturevalue("control_plane")
-    async with real(plane, tmp_path) as people, real(plane, tmp_path, REMEDIATION_EXECUTOR) as executor:
+    async with (
+        real(plane, tmp_path) as people,
+        real(plane, tmp_path, REMEDIATION_EXECUTOR) as executor,
+        real(plane, tmp_path, CREDENTIAL_FREEZER) as freezer,
+    ):
         space = await fresh_namespace(people)
+        await enrolled(people, [space])
         binding = executor_binding(space)
         await people.create(ROLE_BINDINGS.ref(binding["metadata"]["name"], space), binding)
-        yield Stage(people, executor, space)
+        yield Stage(people, hands(freezer).of(executor), space)
+
+
+async def remembered(memory: MemoryCluster) -> Stage:
+    """Return a stage on a dictionary."""
+    space = await fresh_namespace(memory)
+    await enrolled(memory, [space])
+    executor = hands(memory.identity(CREDENTIAL_FREEZER)).of(memory.identity(REMEDIATION_EXECUTOR))
+    return Stage(memory, executor, space)
 
 
 @SCENES
@@ -200,8 +215,8 @@ async def test_another_pod_of_the_same_name_is_not_touched(stage: Stage, kind: s
 @EVERY
 async def test_the_rights_that_are_declared_are_those_that_are_used(kind: str) -> None:
     memory = MemoryCluster()
-    executor = memory.identity(REMEDIATION_EXECUTOR)
-    stage = Stage(memory, executor, await fresh_namespace(memory))
+    stage = await remembered(memory)
+    executor = stage.executor
     here = await stage.scene("by-label")
     plan = await stage.plan(kind, here)
     known = receipt(executor, plan)
