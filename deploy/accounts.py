@@ -5,7 +5,7 @@ reach another agent's data. The orchestrator reads a detecting agent's threats t
 what an agent serves is exported to the accounts that may ask, and to no other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from deploy.identities import FALCOSIDEKICK, Identity, identities, provisioner
@@ -77,8 +77,11 @@ def _user(name: str, publish: Iterable[str], subscribe: Iterable[str]) -> dict[s
     }
 
 
-def account(identity: Identity) -> dict[str, Any]:
-    """Return one agent's account: its users, what others may ask of it, what it may ask of others."""
+def account(identity: Identity, revoked: Collection[str] = ()) -> dict[str, Any]:
+    """Return one agent's account: its users, what others may ask of it, what it may ask of others.
+
+    Who is revoked is no user; what it has stored stays.
+    """
     agent, installer = identity.agent, provisioner(identity.agent)
     users = [
         _user(agent, _own(identity), [f"_INBOX.{agent}.>", *identity.listens, *identity.serves]),
@@ -89,7 +92,7 @@ def account(identity: Identity) -> dict[str, Any]:
     stores = bool(identity.streams or identity.buckets)
     return {
         "jetstream": "enabled" if stores else "disabled",
-        "users": users,
+        "users": [user for user in users if user["user"] not in {spiffe_id(name) for name in revoked}],
         "exports": _exports(identity),
         "imports": _imports(identity),
     }

@@ -1,6 +1,7 @@
 """The bus of the intelligence plane: server configuration and streams, generated from the identities."""
 
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,31 @@ _STREAM_BYTES = {"THREATS": 1024 * _MIB, "FEED": 512 * _MIB, "DEAD": 128 * _MIB}
 _BUCKET_BYTES = 128 * _MIB
 
 
-def render(
-    *, port: int, store_dir: Path, pki_dir: Path, host: str = "127.0.0.1", monitor_port: int | None = None
-) -> str:
-    """Return a nats-server configuration (JSON, which is valid there).
-
-    `pki_dir` holds server.crt, server.key and ca.crt, the CA of these clients alone. The monitoring port
-    asks nobody for a certificate, so it is bound to loopback.
-    """
-    table = identities()
-    room = sum(
+def _room(table: Sequence[Identity]) -> int:
+    """Return how many bytes all streams and buckets may take together."""
+    return sum(
         sum(_STREAM_BYTES[stream.partition("_")[0]] for stream in identity.streams)
         + _BUCKET_BYTES * len(identity.buckets)
         for identity in table
     )
+
+
+def render(
+    *,
+    port: int,
+    store_dir: Path,
+    pki_dir: Path,
+    host: str = "127.0.0.1",
+    monitor_port: int | None = None,
+    revoked: Collection[str] = (),
+) -> str:
+    """Return a nats-server configuration (JSON, which is valid there).
+
+    `revoked` names identities that are let in no more: a server that reads this again cuts them off at once.
+    `pki_dir` holds server.crt, server.key and ca.crt, the CA of these clients alone. The monitoring port
+    asks nobody for a certificate, so it is bound to loopback.
+    """
+    table = identities()
     configuration: dict[str, Any] = {
         "server_name": "firebreak-nats",
         "listen": f"{host}:{port}",
@@ -51,10 +63,10 @@ def render(
         "jetstream": {
             "store_dir": str(store_dir),
             "max_memory_store": 64 * _MIB,
-            "max_file_store": room + 256 * _MIB,
+            "max_file_store": _room(table) + 256 * _MIB,
             "sync_interval": "always",
         },
-        "accounts": {identity.agent: account(identity) for identity in table},
+        "accounts": {identity.agent: account(identity, revoked) for identity in table},
     }
     if monitor_port is not None:
         configuration["http"] = f"127.0.0.1:{monitor_port}"

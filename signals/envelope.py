@@ -7,8 +7,9 @@ chain per (agent, instance): a gap is a blindness event about the agent, never a
 
 import hashlib
 import json
+import re
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from pydantic import BaseModel
 
 from signals.entities import ClusterRef
 from signals.errors import BadInput, Refused
+
+_PEM = re.compile(rb"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----\s*", re.DOTALL)
 
 Signed = TypeVar("Signed", bound=BaseModel)
 
@@ -58,12 +61,34 @@ class Signer:
         return message.model_copy(update={"signature": self.sign(canonical(body))})
 
 
-class Trust:
-    """The public keys of all agents."""
+PublicKeys = Ed25519PublicKey | Sequence[Ed25519PublicKey]
 
-    def __init__(self, keys: Mapping[str, Ed25519PublicKey]) -> None:
+
+def public_keys(agent: str, pems: bytes) -> tuple[Ed25519PublicKey, ...]:
+    """Read the PEM public keys of one agent, one after another: its current one, and the one before.
+
+    Raises:
+        BadInput: there is none, or one is not an Ed25519 key.
+    """
+    try:
+        keys = [load_pem_public_key(pem) for pem in _PEM.findall(pems)]
+    except ValueError as error:
+        raise BadInput(f"the public key of {agent} cannot be read: {error}") from error
+    found = tuple(key for key in keys if isinstance(key, Ed25519PublicKey))
+    if not found or len(found) < len(keys):
+        raise BadInput(f"the public key of {agent} must be Ed25519")
+    return found
+
+
+class Trust:
+    """The public keys of all agents. An agent that has just changed its key has two."""
+
+    def __init__(self, keys: Mapping[str, PublicKeys]) -> None:
         """Hold public keys by agent name."""
-        self._keys = dict(keys)
+        self._keys = {
+            agent: (found,) if isinstance(found, Ed25519PublicKey) else tuple(found)
+            for agent, found in keys.items()
+        }
 
     @classmethod
     def from_pem(cls, pems: Mapping[str, bytes]) -> "Trust":
@@ -72,13 +97,11 @@ class Trust:
         Raises:
             BadInput: one is not an Ed25519 key.
         """
-        keys: dict[str, Ed25519PublicKey] = {}
-        for agent, pem in pems.items():
-            key = load_pem_public_key(pem)
-            if not isinstance(key, Ed25519PublicKey):
-                raise BadInput(f"the public key of {agent} must be Ed25519")
-            keys[agent] = key
-        return cls(keys)
+        return cls({agent: public_keys(agent, pem) for agent, pem in pems.items()})
+
+    def keys_of(self, agent: str) -> Sequence[Ed25519PublicKey]:
+        """Return the keys that an agent may sign with."""
+        return self._keys.get(agent, ())
 
     def check(self, agent: str, payload: bytes, signature: str) -> None:
         """Return if these bytes were signed by that agent.
@@ -86,13 +109,11 @@ class Trust:
         Raises:
             Refused: they were not, or the agent is unknown.
         """
-        key = self._keys.get(agent)
-        if key is None:
+        keys = self.keys_of(agent)
+        if not keys:
             raise Refused(f"no key is known for {agent!r}")
-        try:
-            key.verify(b64decode(signature, validate=True), payload)
-        except (InvalidSignature, ValueError) as error:
-            raise Refused(f"the signature is not {agent}'s") from error
+        if not any(_signed_by(key, payload, signature) for key in keys):
+            raise Refused(f"the signature is not {agent}'s")
 
     def check_sealed(self, agent: str, message: BaseModel) -> None:
         """Return if a message's `signature` field is that agent's.
@@ -102,6 +123,14 @@ class Trust:
         """
         body = message.model_dump(mode="json", exclude={"signature"})
         self.check(agent, canonical(body), getattr(message, "signature", ""))
+
+
+def _signed_by(key: Ed25519PublicKey, payload: bytes, signature: str) -> bool:
+    try:
+        key.verify(b64decode(signature, validate=True), payload)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 class Envelope(BaseModel, frozen=True, extra="ignore"):

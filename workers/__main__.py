@@ -28,6 +28,7 @@ from signals.subjects import AGENTS, LIAISON, NAMESPACE
 from workers import observability, settings
 from workers.agent import Agent, Context
 from workers.bus import Bus
+from workers.keyring import PUBLIC, Keyring, OwnKey
 from workers.observability import Observability
 from workers.settings import Settings
 
@@ -73,10 +74,10 @@ def keys(told: Settings, agent: str) -> tuple[Signer, Trust, str]:
     if folder is None:
         raise SettingsInvalid("FIREBREAK_KEYS_DIR must name the folder of signing keys")
     try:
-        signer = Signer.from_pem(agent, (folder / f"{agent}.key").read_bytes())
-        public = {file.stem: file.read_bytes() for file in sorted((folder / "public").glob("*.pub"))}
-        return signer, Trust.from_pem(public), public[LIAISON].decode()
-    except (OSError, KeyError) as error:
+        signer = OwnKey(agent, folder / f"{agent}.key")
+        liaison = (folder / PUBLIC / f"{LIAISON}.pub").read_text()
+        return signer, Keyring(folder / PUBLIC), liaison
+    except OSError as error:
         raise SettingsInvalid(f"FIREBREAK_KEYS_DIR: {folder}: {error}") from error
 
 
@@ -155,7 +156,26 @@ class Process:
                 stopping=self.stopping,
                 ready=lambda: self.ready(agent.name),
             )
-            await agent.run(context)
+            await _while_connected(agent, context)
+
+
+async def _while_connected(agent: Agent, context: Context) -> None:
+    """Run an agent until it ends, or until NATS has closed its connection for good.
+
+    Raises:
+        Unavailable: NATS did. An agent that nobody hears must not look as if it worked.
+    """
+    running: asyncio.Future[None] = asyncio.ensure_future(agent.run(context))
+    lost = asyncio.create_task(context.bus.lost())
+    try:
+        done, _ = await asyncio.wait({running, lost}, return_when=asyncio.FIRST_COMPLETED)
+        if running not in done:
+            raise Unavailable(f"NATS has closed the connection of {agent.name}; was it revoked?")
+        running.result()
+    finally:
+        for task in (running, lost):
+            task.cancel()
+        await asyncio.gather(running, lost, return_exceptions=True)
 
 
 async def memory_cluster(told: Settings, closing: AsyncExitStack) -> MemoryCluster:

@@ -201,6 +201,10 @@ class Bus:
             )
             sequence = int(raw.seq) - 1
 
+    async def lost(self) -> None:
+        """Return when the connection is over for good; see `Connection.lost`."""
+        await self._connection.lost()
+
     async def close(self) -> None:
         """Give the answers under way, send what is still to be sent, and disconnect."""
         await self._answers.finish()

@@ -16,6 +16,8 @@ from workers.settings import Settings
 
 CONNECT_SECONDS = 30.0
 """How long the first connection may take before the agent gives up and is restarted."""
+RENEW_SECONDS = 10.0
+"""How often it is looked whether there is a new certificate; then the connection is made anew with it."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +31,8 @@ class Connection:
         self.client: Any = nats.NATS()
         self._tls = tls
         self._denials: deque[tuple[float, str]] = deque(maxlen=64)
+        self._lost = asyncio.Event()
+        self._renewing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, settings: Settings, agent: str) -> Self:
@@ -58,13 +62,39 @@ class Connection:
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,
             reconnected_cb=self._on_reconnect,
+            closed_cb=self._on_close,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.25,
             connect_timeout=3,
         )
+        self._renewing = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        """Use a new certificate before the old one ends, not only when the connection happens to break."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            if not self._take_new_certificate():
+                continue
+            log.info("nats is connected anew with a new certificate", agent=self.agent)
+            with suppress(nats.errors.Error, TimeoutError):
+                await self.client.flush(timeout=2)
+            await self.client.force_reconnect()
+
+    def _take_new_certificate(self) -> bool:
+        if not self._tls.renew():
+            return False
+        self.client.options["tls"] = self._tls.context
+        return True
+
+    async def lost(self) -> None:
+        """Return when the connection is over for good: the server has closed it, as it does with the revoked."""
+        await self._lost.wait()
 
     async def close(self) -> None:
         """Send what is still to be sent, and disconnect."""
+        if self._renewing:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
         if self.client.is_connected:
             with suppress(nats.errors.Error, TimeoutError):
                 await self.client.flush(timeout=2)
@@ -85,8 +115,11 @@ class Connection:
 
     async def _on_disconnect(self) -> None:
         if not self.client.is_closed:
-            self._tls.renew()
+            self._take_new_certificate()
             log.warning("nats disconnected", agent=self.agent)
 
     async def _on_reconnect(self) -> None:
         log.info("nats reconnected", agent=self.agent)
+
+    async def _on_close(self) -> None:
+        self._lost.set()

@@ -4,14 +4,8 @@
 """
 
 import asyncio
-import hmac
-import json
 import ssl
-from base64 import b64decode
-from collections.abc import Mapping
-from hashlib import sha256
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,6 +15,7 @@ from activities import metrics
 from signals.errors import SettingsInvalid, Unavailable
 from workers.feed import FALCO
 from workers.intake import Accepted, Intake
+from workers.senders import Senders
 from workers.settings import Settings
 
 BODY_SECONDS = 10.0
@@ -29,57 +24,10 @@ RETRY_SECONDS = 1
 SHOWN = 20
 """Rejected items that an answer names."""
 SHUTDOWN_SECONDS = 10.0
+RENEW_SECONDS = 10.0
+"""How often it is looked whether there is a new certificate."""
 
 log = structlog.get_logger(__name__)
-
-
-class Senders:
-    """Who may send, by bearer token; the tokens themselves are not kept, only their hashes."""
-
-    def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Know these tokens, by sender."""
-        self._hashes = {sender: sha256(token.encode()).digest() for sender, token in tokens.items()}
-
-    @classmethod
-    def read(cls, path: Path | None) -> "Senders":
-        """Read the JSON object of sender to token; without a file nobody may send.
-
-        Raises:
-            SettingsInvalid: it cannot be read, or holds something else.
-        """
-        if path is None:
-            log.warning("no alert is accepted over HTTP: FIREBREAK_FALCO_TOKENS_FILE is not set")
-            return cls({})
-        try:
-            tokens = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise SettingsInvalid(f"FIREBREAK_FALCO_TOKENS_FILE: {path}: {error}") from error
-        if not isinstance(tokens, dict) or not all(isinstance(one, str) and one for one in tokens.values()):
-            raise SettingsInvalid(
-                f"FIREBREAK_FALCO_TOKENS_FILE: {path} must be a JSON object of sender to token"
-            )
-        return cls(tokens)
-
-    def who(self, authorization: str) -> str | None:
-        """Return the sender whose token this is: `Bearer TOKEN`, or `Basic` with the token as password.
-
-        Falco itself can only send the latter, from `http://sender:TOKEN@host` as its URL.
-        """
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() == "basic":
-            given = _password(given)
-        elif scheme.lower() != "bearer":
-            given = ""
-        digest = sha256(given.strip().encode()).digest()
-        matches = [name for name, known in self._hashes.items() if hmac.compare_digest(known, digest)]
-        return matches[0] if matches and given else None
-
-
-def _password(encoded: str) -> str:
-    try:
-        return b64decode(encoded, validate=True).decode().partition(":")[2]
-    except ValueError:
-        return ""
 
 
 class Receiver:
@@ -95,6 +43,7 @@ class Receiver:
         self._intake = intake
         self._senders = Senders.read(settings.falco_tokens_file)
         self._tls = _tls(settings)
+        self._renewing: asyncio.Task[None] | None = None
         self._busy = 0
         app = web.Application(client_max_size=settings.max_alert_bytes)
         app.router.add_post("/", self._post)
@@ -119,11 +68,27 @@ class Receiver:
             await self._runner.cleanup()
             raise SettingsInvalid(f"FIREBREAK_FALCO_PORT: {error}") from error
         self.port = self._runner.addresses[0][1]
+        if self._tls:
+            self._renewing = asyncio.create_task(self._renew(self._tls))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop listening, and answer those who are being served."""
+        if self._renewing:
+            self._renewing.cancel()
         await self._runner.cleanup()
+
+    async def _renew(self, context: ssl.SSLContext) -> None:
+        """Show new senders a new certificate; one that does not fit its key yet is looked at again."""
+        shown = _certificate(self._settings)
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                if (found := _certificate(self._settings)) != shown:
+                    _load(context, self._settings)
+                    shown = found
+            except (OSError, SettingsInvalid) as error:
+                log.warning("the receiver's certificate is not renewed yet", error=str(error))
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -189,11 +154,20 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load(context, settings)
+    return context
+
+
+def _load(context: ssl.SSLContext, settings: Settings) -> None:
     try:
-        context.load_cert_chain(settings.falco_cert_file, settings.falco_key_file)
+        context.load_cert_chain(settings.falco_cert_file or "", settings.falco_key_file)
     except OSError as error:
         raise SettingsInvalid(f"FIREBREAK_FALCO_CERT_FILE: {settings.falco_cert_file}: {error}") from error
-    return context
+
+
+def _certificate(settings: Settings) -> tuple[bytes, ...]:
+    files = settings.falco_cert_file, settings.falco_key_file
+    return tuple(file.read_bytes() for file in files if file)
 
 
 def _loopback(host: str) -> bool:

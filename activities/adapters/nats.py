@@ -3,7 +3,7 @@
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,15 +55,31 @@ class ClientTls:
         Raises:
             OSError: one is missing, or holds no key or certificate.
         """
-        self._files = folder / f"{name}.crt", folder / f"{name}.key"
-        self.context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(folder / "ca.crt"))
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self.context.load_cert_chain(*self._files)
+        self._files = folder / f"{name}.crt", folder / f"{name}.key", folder / "ca.crt"
+        self._read = self._bytes()
+        self.context = self._context()
 
-    def renew(self) -> None:
-        """Read the certificate again: it may have been renewed. One that cannot be read changes nothing."""
-        with suppress(OSError):
-            self.context.load_cert_chain(*self._files)
+    def renew(self) -> bool:
+        """Make a new context if the files were changed, and say so. Files that do not fit change nothing yet."""
+        try:
+            read = self._bytes()
+            if read == self._read:
+                return False
+            self.context = self._context()
+        except OSError:
+            return False
+        self._read = read
+        return True
+
+    def _bytes(self) -> tuple[bytes, ...]:
+        return tuple(file.read_bytes() for file in self._files)
+
+    def _context(self) -> ssl.SSLContext:
+        certificate, key, authority = self._files
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(authority))
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(certificate, key)
+        return context
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from tests.workers.guardian import SENDER, TOKEN, Guardian, alert, settings_for
 from workers import feed
 from workers.bus import REASON, Bus
 from workers.intake import Intake
-from workers.receiver import Receiver, Senders
+from workers.receiver import Receiver
+from workers.senders import Senders
 from workers.settings import Settings
 from workers.stack.pki import SERVER, Authority, Subject
 
@@ -312,3 +313,44 @@ async def test_a_port_that_is_taken_is_named(nats_server: NatsServer, tmp_path: 
         with pytest.raises(SettingsInvalid, match="FALCO_PORT"):
             async with Receiver(taken, Intake(door.bus)):
                 raise AssertionError("it listens")
+
+
+async def test_new_tokens_count_at_once_and_old_ones_no_longer(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with receiving(nats_server, tmp_path) as door:
+        assert (await door.post(alert()))[0] == 200
+        (tmp_path / "tokens.json").write_text(json.dumps({SENDER: "another-one"}))
+        assert (await door.post(alert()))[0] == 401
+        door.token = "another-one"
+        assert (await door.post(alert()))[0] == 200
+        (tmp_path / "tokens.json").write_text("torn")
+        assert (await door.post(alert()))[0] == 200
+
+
+async def test_a_new_certificate_is_shown_without_a_restart(
+    nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.receiver.RENEW_SECONDS", 0.05)
+    authority = Authority(tmp_path, "ca")
+    subject = Subject(name="receiver", addresses=("127.0.0.1",), usages=(SERVER,))
+    authority.issue(tmp_path, "server", subject)
+    given = {"falco_cert_file": tmp_path / "server.crt", "falco_key_file": tmp_path / "server.key"}
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+
+    async def shown(port: int) -> str:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        found = writer.get_extra_info("ssl_object").getpeercert()
+        writer.close()
+        return str(found["serialNumber"])
+
+    async with receiving(nats_server, tmp_path, **given) as door:
+        port = door.settings.falco_port
+        before = await shown(port)
+        authority.issue(tmp_path, "server", subject)
+        for _ in range(100):
+            if await shown(port) != before:
+                break
+            await asyncio.sleep(0.05)
+
+        assert await shown(port) != before

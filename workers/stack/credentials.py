@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from datetime import timedelta
 
 from deploy.identities import LEAD_GROUP, ONCALL_GROUP, client_certificates
 from signals.subjects import AGENTS, BREAK_GLASS_GROUP
@@ -18,6 +19,8 @@ SERVICE_ADDRESS = "10.96.0.1"
 """Address of the `kubernetes` Service: the first of the service range."""
 FALCO_SENDER = "falco"
 TOKEN_BYTES = 32
+SHORT_LIFE = timedelta(days=1)
+"""Life of what is made anew while the stack runs: see `workers.stack.rotation`."""
 
 
 def make(layout: Layout, *, embedded: bool) -> None:
@@ -26,10 +29,10 @@ def make(layout: Layout, *, embedded: bool) -> None:
     Raises:
         StackError: an authority of an earlier run cannot be read.
     """
-    _bus(layout)
+    bus(layout)
     for agent in AGENTS:
         signing_key(layout.keys, agent)
-    _falco(layout)
+    falco(layout)
     if embedded:
         _control_plane(layout)
 
@@ -57,26 +60,22 @@ def _control_plane(layout: Layout) -> None:
     service_account_key(folder)
 
 
-def _bus(layout: Layout) -> None:
+def bus(layout: Layout) -> None:
+    """Make every certificate of the bus, or make it anew: the server's and one for each client."""
     authority = Authority(layout.pki, "nats-ca")
     write_private(layout.nats / "ca.crt", authority.certificate_file.read_bytes())
-    authority.issue(
-        layout.nats,
-        "server",
-        Subject(name="nats", hosts=("localhost",), addresses=LOOPBACK, usages=(SERVER,)),
-    )
+    server = Subject(name="nats", hosts=("localhost",), addresses=LOOPBACK, usages=(SERVER,))
+    authority.issue(layout.nats, "server", server, SHORT_LIFE)
     for identity, uri in client_certificates().items():
-        authority.issue(layout.nats, identity, Subject(name=identity, uris=(uri,)))
+        authority.issue(layout.nats, identity, Subject(name=identity, uris=(uri,)), SHORT_LIFE)
 
 
-def _falco(layout: Layout) -> None:
+def falco(layout: Layout) -> None:
+    """Make the alert receiver's certificate, or make it anew; its token stays."""
     authority = Authority(layout.pki, "falco-ca")
     write_private(layout.falco / "ca.crt", authority.certificate_file.read_bytes())
-    authority.issue(
-        layout.falco,
-        "server",
-        Subject(name="falco-receiver", hosts=("localhost",), addresses=LOOPBACK, usages=(SERVER,)),
-    )
+    server = Subject(name="falco-receiver", hosts=("localhost",), addresses=LOOPBACK, usages=(SERVER,))
+    authority.issue(layout.falco, "server", server, SHORT_LIFE)
     token = layout.falco / "token"
     if not token.exists():
         write_private(token, secrets.token_urlsafe(TOKEN_BYTES).encode())

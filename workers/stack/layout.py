@@ -47,6 +47,16 @@ class Layout:
         return self.root / "nats"
 
     @property
+    def nats_configuration(self) -> Path:
+        """What the embedded NATS runs with; generated."""
+        return self.data / "nats.conf"
+
+    @property
+    def revoked(self) -> Path:
+        """JSON list of the identities that the bus lets in no more."""
+        return self.root / "revoked.json"
+
+    @property
     def policy(self) -> Path:
         """The policy that all agents follow, if the person who runs the stack gave one."""
         return self.root / "policy.yaml"

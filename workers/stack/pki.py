@@ -1,7 +1,8 @@
 """Authorities, certificates and signing keys of one stack, made here and trusted nowhere else.
 
-Authorities and signing keys last as long as the state folder. Certificates are made anew at every start, so
-none of them expires in use.
+Authorities last as long as the state folder. Certificates are made anew at every start, so that the control
+plane's do not expire in use; those of the bus live for a day and are made anew while it runs. A signing key is
+replaced in two steps, so that readers know the new one before anything is signed with it.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from signals.errors import StackError
-from workers.stack.layout import write_private
+from workers.stack.layout import PRIVATE_DIR, write_private
 
 AUTHORITY_LIFE = timedelta(days=3650)
 CERTIFICATE_LIFE = timedelta(days=365)
@@ -82,13 +83,13 @@ class Authority:
         write_private(self.key_file, _private_pem(key))
         write_private(self.certificate_file, certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, folder: Path, file: str, subject: Subject) -> None:
+    def issue(self, folder: Path, file: str, subject: Subject, life: timedelta = CERTIFICATE_LIFE) -> None:
         """Write `<file>.key` and `<file>.crt` for a subject."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in subject.groups]
         names.append(x509.NameAttribute(NameOID.COMMON_NAME, subject.name))
         builder = (
-            _builder(x509.Name(names), self._certificate.subject, key.public_key(), CERTIFICATE_LIFE)
+            _builder(x509.Name(names), self._certificate.subject, key.public_key(), life)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(subject.usages), critical=False)
@@ -113,9 +114,32 @@ def signing_key(folder: Path, agent: str) -> None:
     file = folder / f"{agent}.key"
     if not file.exists():
         write_private(file, _private_pem(Ed25519PrivateKey.generate()))
+    own = _public_pem(file)
+    public = folder / "public" / f"{agent}.pub"
+    if not public.exists() or own not in public.read_bytes():
+        write_private(public, own)
+
+
+def new_signing_key(folder: Path, agent: str) -> None:
+    """Give an agent another signing key. The one before counts until the next change; all are kept in `retired`.
+
+    The public key stands before the private one does: nothing is ever signed that nobody can check.
+    """
+    key = Ed25519PrivateKey.generate()
+    new = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    old = _public_pem(folder / f"{agent}.key")
+    retired = folder / "retired" / f"{agent}.pub"
+    retired.parent.mkdir(exist_ok=True, mode=PRIVATE_DIR)
+    known = retired.read_bytes() if retired.exists() else b""
+    if old not in known:
+        write_private(retired, known + old)
+    write_private(folder / "public" / f"{agent}.pub", new + old)
+    write_private(folder / f"{agent}.key", _private_pem(key))
+
+
+def _public_pem(file: Path) -> bytes:
     key = load_pem_private_key(file.read_bytes(), password=None)
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    write_private(folder / "public" / f"{agent}.pub", public)
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def service_account_key(folder: Path) -> None:
@@ -123,9 +147,7 @@ def service_account_key(folder: Path) -> None:
     file = folder / "sa.key"
     if not file.exists():
         write_private(file, _private_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
-    key = load_pem_private_key(file.read_bytes(), password=None)
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    write_private(folder / "sa.pub", public)
+    write_private(folder / "sa.pub", _public_pem(file))
 
 
 def _private_pem(key: PrivateKey) -> bytes:

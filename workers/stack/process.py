@@ -103,6 +103,10 @@ class Child:
         """Ask the process to end; it is started again."""
         self._signal(signal.SIGTERM)
 
+    def reload(self) -> None:
+        """Ask the process to read its files again, as SIGHUP does with servers."""
+        self._signal(signal.SIGHUP)
+
     async def _live(self) -> int:
         """Live through one life of the process, from start to end; return its exit code."""
         process = await self._start()

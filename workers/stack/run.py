@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from workers.stack.options import Options
 from workers.stack.ports import HOST, Ports, reserve
 from workers.stack.process import Server
 from workers.stack.progress import OnProgress, Progress, unheard
+from workers.stack.rotation import keep_turning
 from workers.stack.supervisor import Supervisor
 
 NEEDED_BY_AGENTS = ("temporal", "nats", "kube-apiserver")
@@ -112,13 +113,18 @@ class Stack:
         needed = tuple(server.name for server in core if server.name in NEEDED_BY_AGENTS)
         self._supervisor.add(self._agents(ports, processes, needed, uid))
         await self._supervisor.ready()
+        self._beside(starting, keep_turning(self.layout, lambda: self._supervisor.reload("nats")))
         if ends:
-            renewing = asyncio.create_task(self._renew(processes, ends))
-            starting.push_async_callback(asyncio.wait, {renewing})
-            starting.callback(renewing.cancel)
+            self._beside(starting, self._renew(processes, ends))
         self._started = True
         self._changed()
         self._say("ready", began)
+
+    def _beside(self, starting: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+        """Do something as long as the stack runs."""
+        task = asyncio.create_task(work)
+        starting.push_async_callback(asyncio.wait, {task})
+        starting.callback(task.cancel)
 
     def _core(self, ports: Ports, binaries: Mapping[str, Path]) -> tuple[Server, ...]:
         servers = (

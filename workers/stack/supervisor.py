@@ -75,6 +75,10 @@ class Supervisor:
         """End one process, gently; it comes back by itself."""
         self._children[name].end()
 
+    def reload(self, name: str) -> None:
+        """Tell one process to read its files again."""
+        self._children[name].reload()
+
     async def stop(self) -> None:
         """Stop everything, the highest rank first, equals together; each is waited for, then killed."""
         ordered = sorted(self._children.values(), key=lambda child: -child.server.rank)

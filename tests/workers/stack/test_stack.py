@@ -6,22 +6,36 @@ import os
 import signal
 import ssl
 import sys
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 import pytest_asyncio
 import yaml
+from nats.errors import Error as NatsError
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from signals.errors import StackError
-from signals.subjects import AGENTS, ORCHESTRATOR, RUNTIME_GUARDIAN, SEARCH_ATTRIBUTES, service_account
-from workers.settings import inherited
-from workers.stack import state, wheels
+from activities.adapters.nats import ClientTls
+from signals.errors import BadInput, StackError, Unavailable
+from signals.subjects import (
+    AGENTS,
+    LIAISON,
+    ORCHESTRATOR,
+    RUNTIME_GUARDIAN,
+    SEARCH_ATTRIBUTES,
+    dead_subject,
+    service_account,
+    threat_subject,
+)
+from workers.bus import Bus
+from workers.settings import Settings, inherited
+from workers.stack import revocation, rotation, state, wheels
 from workers.stack.access import of_administrator, of_context
 from workers.stack.api import Api
 from workers.stack.kubernetes import NODES
@@ -231,6 +245,77 @@ async def test_agents_know_which_cluster_it_is_without_the_right_to_read_it(stac
     async with Api(of_administrator(stack.layout)) as api:
         uid = (await api.request("GET", "/api/v1/namespaces/kube-system"))["metadata"]["uid"]
     assert environment(stack.status.process(ORCHESTRATOR).pid)["FIREBREAK_CLUSTER_UID"] == uid
+
+
+async def test_an_agent_that_is_revoked_is_cut_off_within_a_second_and_the_others_stay(stack: Stack) -> None:
+    told = Settings(nats_url=stack.status.endpoints.nats or "", nats_dir=stack.layout.nats)
+    guardian, orchestrator = [await Bus.connect(told, agent) for agent in (RUNTIME_GUARDIAN, ORCHESTRATOR)]
+    try:
+        since = time.monotonic()
+        assert await asyncio.to_thread(revocation.revoke, stack.layout, RUNTIME_GUARDIAN)
+        await until(lambda: not guardian._client.is_connected, "the guardian is cut off")
+        assert time.monotonic() - since < 1
+        with pytest.raises(Unavailable):
+            await guardian.append(threat_subject(RUNTIME_GUARDIAN, "x"), b"still here")
+        await orchestrator.append(dead_subject(ORCHESTRATOR, "x"), b"not me")
+        assert not await refused(told, ORCHESTRATOR)
+        assert await refused(told, RUNTIME_GUARDIAN)
+
+        before = stack.status.process("nats")
+        os.kill(before.pid or 0, signal.SIGKILL)
+        await until(lambda: stack.status.process("nats").restarts > before.restarts, "NATS is started again")
+        await until(lambda: stack.status.process("nats").ready, "NATS is ready again")
+        assert await refused(told, RUNTIME_GUARDIAN)
+
+        assert await asyncio.to_thread(revocation.restore, stack.layout, RUNTIME_GUARDIAN)
+        assert not await refused(told, RUNTIME_GUARDIAN)
+    finally:
+        await guardian.close()
+        await orchestrator.close()
+
+
+async def refused(told: Settings, agent: str) -> bool:
+    """Return whether NATS lets this agent in."""
+    assert told.nats_dir is not None
+    tls = ClientTls(told.nats_dir, agent).context
+    try:
+        client = await nats.connect(told.nats_url, tls=tls, allow_reconnect=False, connect_timeout=3)
+    except (NatsError, OSError):
+        return True
+    await client.close()
+    return False
+
+
+async def test_only_who_is_there_can_be_revoked(stack: Stack) -> None:
+    with pytest.raises(BadInput, match="there are runtime-guardian"):
+        revocation.revoke(stack.layout, "nobody")
+
+
+async def test_rotation_gives_new_certificates_to_a_nats_that_runs(stack: Stack) -> None:
+    def shown() -> str:
+        host, _, port = (stack.status.endpoints.nats or "").removeprefix("tls://").partition(":")
+        return asyncio.run(_certificate(host, int(port), stack.layout.nats / "ca.crt"))
+
+    before = await asyncio.to_thread(shown)
+    turned = await asyncio.to_thread(rotation.turn_now, stack.layout)
+    for _ in range(100):
+        if await asyncio.to_thread(shown) != before:
+            break
+        await asyncio.sleep(0.05)
+
+    assert await asyncio.to_thread(shown) != before
+    assert set(turned) == set(AGENTS) - {LIAISON}
+
+
+async def _certificate(host: str, port: int, authority: Path) -> str:
+    """Return the certificate that NATS shows."""
+    trusting = ssl.create_default_context(cafile=str(authority))
+    reader, writer = await asyncio.open_connection(host, port)
+    await reader.readline()
+    await writer.start_tls(trusting, server_hostname=host)
+    found = writer.get_extra_info("ssl_object").getpeercert()
+    writer.close()
+    return str(found["serialNumber"])
 
 
 async def test_a_second_stack_on_the_same_folder_is_refused_and_harms_nothing(stack: Stack) -> None:
