@@ -5,9 +5,10 @@ namespace, and believes a decision only by the orchestrator's signature and an a
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
+from activities.breaker import Breaker
 from activities.ports import ENROLMENTS, PODS, Cluster, Manifest
 from activities.predicate import impacts, refused_always
 from signals.approvals import Approval, Verb
@@ -17,7 +18,7 @@ from signals.errors import NotFound, Refused
 from signals.plans import Plan, WriteKind
 from signals.policy import Policy
 from signals.requests import Disposition
-from signals.subjects import LIAISON, MARK_PREFIX, ORCHESTRATOR
+from signals.subjects import LIAISON, ORCHESTRATOR
 from signals.threats import Mode
 
 LEAD = ("lead",)
@@ -31,20 +32,8 @@ class Ruling:
     disposition: Disposition
     reason: str = ""
     roles: tuple[str, ...] = ANYBODY
-
-
-def owners_of(pods: list[Manifest]) -> set[str]:
-    """Return the UIDs of the workloads that pods belong to. A bare pod has none: nobody else depends on it."""
-    return {
-        str(owner["uid"])
-        for pod in pods
-        for owner in pod["metadata"].get("ownerReferences") or []
-        if owner.get("controller")
-    }
-
-
-def _marked(pod: Manifest) -> bool:
-    return any(key.startswith(MARK_PREFIX) for key in pod["metadata"].get("labels") or {})
+    group: str = ""
+    """Who waits for the same limit is asked about together: one page, one decision."""
 
 
 def _unasked(decision: Decision, mode: Mode) -> list[str]:
@@ -60,8 +49,9 @@ def _unasked(decision: Decision, mode: Mode) -> list[str]:
 class Authority:
     """The executor's own judgement of what it is asked to do."""
 
-    def __init__(self, cluster: Cluster, trust: Trust, policy: Policy) -> None:
-        """Judge by this cluster, these keys and this policy."""
+    def __init__(self, cluster: Cluster, trust: Trust, policy: Policy, breaker: Breaker) -> None:
+        """Judge by this cluster, these keys, this policy, and what it has had contained."""
+        self._breaker = breaker
         self._cluster = cluster
         self._trust = trust
         self._policy = policy
@@ -115,10 +105,19 @@ class Authority:
         roles = LEAD if impact or decision.tier is Tier.ESCALATE else ANYBODY
         if approval is not None:
             return self._approved(decision, plan, approval, roles, blocked)
-        breakers = [why for crowd in crowds for why in self._breaker(crowd, uids)]
-        why = [*blocked, *impact, *breakers, *_unasked(decision, mode)]
+        why = [*blocked, *impact, *_unasked(decision, mode)]
         if why:
             return Ruling(disposition=Disposition.STAGED, reason="; ".join(dict.fromkeys(why)), roles=roles)
+        return await self._reserved(plan, crowds)
+
+    async def _reserved(self, plan: Plan, crowds: Sequence[Sequence[Manifest]]) -> Ruling:
+        """Return that a plan may be written, once its place in each namespace is reserved."""
+        for action in plan.actions:
+            uids = {target.uid for target in action.action.targets}
+            for crowd in crowds:
+                limit = await self._breaker.reserve(action.action.id, crowd, uids)
+                if limit:
+                    return Ruling(disposition=Disposition.STAGED, reason=limit.reason, group=limit.group)
         return Ruling(disposition=Disposition.APPLIED)
 
     def _approved(
@@ -164,18 +163,3 @@ class Authority:
         names = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods]
         reasons = [(*name, self._policy.protection(*name)) for name in names]
         return [f"{namespace}/{name}: {why}" for namespace, name, why in reasons if why]
-
-    def _breaker(self, crowd: list[Manifest], uids: set[str | None]) -> list[str]:
-        """Return why a person must decide: so much of a namespace stands under containment already."""
-        owners = owners_of(crowd)
-        held = owners_of([pod for pod in crowd if _marked(pod)])
-        asked = owners_of([pod for pod in crowd if pod["metadata"]["uid"] in uids])
-        breaker = self._policy.breaker
-        allowed = max(breaker.floor, ceil(len(owners) * breaker.owners_percent / 100))
-        if asked <= held or len(held | asked) <= allowed:
-            return []
-        namespace = crowd[0]["metadata"]["namespace"]
-        return [
-            f"{len(held)} of {len(owners)} workloads of {namespace} stand under containment: "
-            f"the breaker allows {allowed}"
-        ]

@@ -14,6 +14,7 @@ from activities.action import Action
 from activities.applying import Applying
 from activities.authority import Authority, Ruling
 from activities.beating import beating
+from activities.breaker import Breaker
 from activities.consent import Consents
 from activities.metrics import Stage
 from activities.ports import Cluster, KeyValue
@@ -72,7 +73,7 @@ class Remediating:
         self._upkeep = Upkeep(actions, cluster, self._records, now)
         self._policy = policy
         self._consents = consents
-        self._authority = Authority(cluster, trust, policy)
+        self._authority = Authority(cluster, trust, policy, Breaker(records, policy, now))
         self._applying = Applying(actions, cluster, self._records, now)
         self._now = now
 
@@ -225,6 +226,7 @@ class Remediating:
             receipts=receipts,
             reason=ruling.reason,
             roles=ruling.roles,
+            group=ruling.group,
         )
 
     async def _may_revert(self, request: RevertRequest, receipts: list[Receipt]) -> None:

@@ -13,6 +13,8 @@ from docs.rendering import documented, page, table
 from signals.decisions import Decision
 from signals.incidents import Incident, Summary
 from signals.report import InvestigationReport
+from workers.cli.policy_cases import Verdict
+from workers.cli.policy_diff import Difference
 from workers.cli.speaking import Conclusion
 from workers.stack.doctor import Finding
 from workers.stack.state import Status
@@ -32,6 +34,8 @@ DOCUMENTS: Mapping[str, Document] = MappingProxyType(
         "incidents": Document(verbs="incidents", model=Summary, many=True),
         "incident": Document(verbs="describe", model=Incident),
         "report": Document(verbs="report", model=InvestigationReport),
+        "policy-difference": Document(verbs="policy diff", model=Difference),
+        "policy-verdicts": Document(verbs="policy test", model=Verdict, many=True),
         "judgements": Document(verbs="explain", model=Decision, many=True),
         "answer": Document(
             verbs="approve, reject, undo, extend, stand-down, close, enrol, unenrol", model=Conclusion

@@ -83,8 +83,8 @@ class Caps(BaseModel, frozen=True, extra="forbid"):
     """In one namespace."""
     per_cluster: int = Field(default=20, ge=0)
     """In the cluster: so many namespaces can be attacked before another's evictions ask."""
-    reinfections: int = Field(default=2, ge=1)
-    """New pods of one workload infected within an hour from which on nothing of it is evicted any more."""
+    reinfections: int = Field(default=1, ge=1)
+    """New pods of one workload infected within an hour from which on none of it is evicted any more."""
 
 
 ALONE = ("dropped_binary", "fileless_execution", "netcat_execution", "release_agent_escape", "reverse_shell")

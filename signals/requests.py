@@ -112,6 +112,8 @@ class Outcome(BaseModel, frozen=True):
     reason: str = ""
     roles: tuple[str, ...] = ("oncall", "lead")
     """Who may approve the staged plan."""
+    group: str = ""
+    """Who waits for the same limit is asked about together: one page, one decision."""
 
 
 class StackRequest(BaseModel, frozen=True):

@@ -8,6 +8,7 @@ import pytest
 from activities.adapters.memory import MemoryCluster
 from activities.applying import Applying
 from activities.authority import Authority, Ruling
+from activities.breaker import Breaker
 from activities.ports import ENROLMENTS, NAMESPACES, PODS
 from activities.records import Records
 from signals.entities import Entity
@@ -41,7 +42,8 @@ async def ruled(cluster: MemoryCluster, other: Entity) -> Ruling:
     applying = Applying(ACTIONS, cluster, Records(Bucket()), lambda: datetime.now(UTC))
     plan = await applying.plan(decision, {}, "d")
     assert {write.ref.namespace for write in plan.actions[0].writes} == {"shop", "other"}
-    return await Authority(cluster, keyring()[1], Policy()).rule(decision, plan, None)
+    breaker = Breaker(Bucket(), Policy(), lambda: datetime.now(UTC))
+    return await Authority(cluster, keyring()[1], Policy(), breaker).rule(decision, plan, None)
 
 
 @pytest.mark.parametrize(
