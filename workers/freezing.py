@@ -50,7 +50,7 @@ class Freezer:
         self._trust = trust
         self._policy = policy
         self._orders = Orders(cluster.ref, trust, now)
-        self._frozen = Frozen(bucket, now)
+        self._frozen = Frozen(bucket, policy.caps, now)
         self._counting = asyncio.Lock()
 
     async def answer(self, payload: bytes) -> bytes:

@@ -9,10 +9,9 @@ from pydantic import BaseModel
 from activities.ports import KeyValue, Manifest
 from signals.approvals import Approval
 from signals.errors import Conflict, Refused
+from signals.policy import Caps
 
 HOUR = timedelta(hours=1)
-PER_OWNER, PER_NAMESPACE, PER_CLUSTER = 1, 5, 20
-"""Pods that are frozen within an hour without a person."""
 STANDING, STANDING_APPROVED = 50, 200
 """Freezes that stand at once without a person, and with one: each costs every write of every pod a little."""
 
@@ -37,9 +36,12 @@ def owner_of(pod: Manifest) -> str:
 class Frozen:
     """Who was frozen, by pod UID, in a durable bucket."""
 
-    def __init__(self, bucket: KeyValue, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Keep it in this bucket."""
+    def __init__(
+        self, bucket: KeyValue, caps: Caps, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Keep it in this bucket; `caps` says how many are frozen within an hour without a person."""
         self._bucket = bucket
+        self._caps = caps
         self._now = now
 
     async def approval(self, uid: str) -> Approval | None:
@@ -60,10 +62,12 @@ class Frozen:
         recent = await self._recent()
         if approval is not None or any(entry.uid == uid for entry in recent):
             return
+        of_owner = sum(bool(owner) and entry.owner == owner for entry in recent)
+        near = sum(entry.namespace == namespace for entry in recent)
         counts = (
-            (sum(bool(owner) and entry.owner == owner for entry in recent), PER_OWNER, "this workload"),
-            (sum(entry.namespace == namespace for entry in recent), PER_NAMESPACE, f"namespace {namespace}"),
-            (len(recent), PER_CLUSTER, "this cluster"),
+            (of_owner, self._caps.per_owner, "this workload"),
+            (near, self._caps.per_namespace, f"namespace {namespace}"),
+            (len(recent), self._caps.per_cluster, "this cluster"),
         )
         for count, cap, what in counts:
             if count >= cap:

@@ -36,7 +36,7 @@ from workers.sweeper import Sweeper
 AT_ONCE = 40
 """Actions in flight: sized to the patience of the API server, not to the number of alerts."""
 
-FREEZER_SECONDS = 5.0
+FREEZER_SECONDS = 3.0
 """How long the credential-freezer may take for one order."""
 
 log = structlog.get_logger(__name__)
