@@ -26,6 +26,8 @@ class Notifying:
         self._channels = channels
         self._incidents_url = incidents_url
         self._told: dict[tuple[str, str], None] = {}
+        self._sending: dict[str, asyncio.Task[tuple[str, ...]]] = {}
+        """Many incidents tell of one limit at the same time: one of them does it, the others wait for it."""
 
     @activity.defn
     async def tell_people(self, page: Page) -> tuple[str, ...]:
@@ -36,7 +38,14 @@ class Notifying:
         Raises:
             Unavailable: a channel did not answer; called again, only that one is tried.
         """
-        page = self._linked(page)
+        sending = self._sending.get(page.dedup_key)
+        if sending is None:
+            sending = asyncio.create_task(self._tell(self._linked(page)))
+            self._sending[page.dedup_key] = sending
+            sending.add_done_callback(lambda _: self._sending.pop(page.dedup_key, None))
+        return await asyncio.shield(sending)
+
+    async def _tell(self, page: Page) -> tuple[str, ...]:
         open_ = [name for name in self._channels if (name, page.dedup_key) not in self._told]
         outcomes = await asyncio.gather(*(self._send(name, page) for name in open_), return_exceptions=True)
         silent: list[str] = []

@@ -17,6 +17,7 @@ UID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 UNFREEZABLE = (NAMESPACE, *SYSTEM_NAMESPACES)
 """Namespaces whose pods' credentials are never frozen."""
 
+_ANSWERS = f"self.verb in ['{Verb.APPROVE}', '{Verb.REJECT}']"
 _ABOUT_NAMESPACE = f"self.verb in ['{Verb.ENROL}', '{Verb.UNENROL}']"
 
 
@@ -45,9 +46,10 @@ def _commands() -> Manifest:
         "properties": {
             "verb": _choice([str(verb) for verb in Verb], "What is said."),
             "incident": _text(253, "The incident it is said about."),
+            "group": _text(253, "approve and reject: everything that waits for this limit, instead."),
             "actor": _text(256, "Who speaks: the user name that the API server knows."),
             "role": _choice(["oncall", "lead"], "The authority that is used."),
-            "planHash": _text(64, "The plan that an approval is bound to."),
+            "planHash": _text(64, "The plan, or the list of a group, that an approval is bound to."),
             "targetUIDs": {
                 "type": "array",
                 "maxItems": MAX_TARGETS,
@@ -70,8 +72,12 @@ def _commands() -> Manifest:
         "x-kubernetes-validations": [
             {"rule": "self == oldSelf", "message": "a command is never changed; say another one"},
             {
-                "rule": f"{_ABOUT_NAMESPACE} ? has(self.namespace) : has(self.incident)",
+                "rule": f"{_ABOUT_NAMESPACE} ? has(self.namespace) : has(self.incident) || has(self.group)",
                 "message": "enrol and unenrol need a namespace, every other verb an incident",
+            },
+            {
+                "rule": f"!has(self.group) || (!has(self.incident) && {_ANSWERS})",
+                "message": "a group is approved or rejected, and is said instead of an incident",
             },
         ],
     }

@@ -47,6 +47,8 @@ class WaitingFor(BaseModel, frozen=True):
     """Who may answer: `oncall`, `lead`."""
     target_uids: tuple[str, ...] = ()
     """The objects that an answer is bound to."""
+    group: str = ""
+    """Others wait for the same limit: all of them are one decision, `firebreak approve --group`."""
 
 
 class ActionSummary(BaseModel, frozen=True):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from signals.decisions import Decision, Tier
 from signals.display import markdown
-from signals.incidents import Incident, IncidentState, Moment, Summary
+from signals.incidents import Incident, IncidentState, Moment, Summary, WaitingFor
 from signals.pages import Page, PageKind
 from signals.receipts import Receipt
 from signals.threats import Severity
@@ -72,6 +72,8 @@ def _waits(summary: Summary) -> Iterator[str]:
         yield ""
         yield f"- yes: `firebreak approve {summary.id}{person}`"
         yield f"- no: `firebreak reject {summary.id}{person} --reason …`"
+        if asked.group:
+            yield f"- with all that waits for the same limit: `firebreak approve --group {asked.group}`"
     elif summary.state is IncidentState.CLOSED:
         yield "Nothing. It is over."
     elif any(action.state.stands for action in summary.actions):
@@ -107,7 +109,7 @@ def page(incident: Incident, decision: Decision, at: datetime) -> Page:
     kind = PageKind.APPROVAL if asks else PageKind.PAGE
     stands = ", ".join(f"{r.action.summary}: {r.state}" for r in incident.receipts) or "nothing was written"
     sure = "unknown" if decision.confidence is None else f"{decision.confidence:.2f}"
-    return Page(
+    told = Page(
         incident=summary.id,
         cluster=incident.cluster,
         kind=kind,
@@ -123,6 +125,33 @@ def page(incident: Incident, decision: Decision, at: datetime) -> Page:
         },
         dedup_key=f"{summary.id}/{kind}/{decision.revision}",
         at=at,
+    )
+    group = summary.waiting_for.group if summary.waiting_for else ""
+    return _of_group(told, incident, group) if group else told
+
+
+def unanswered(incident: Incident, asked: WaitingFor, at: datetime) -> Page:
+    """Return what people are told when nobody has answered; of a group they are told once."""
+    page = note(incident, PageKind.OUTCOME, "nobody answered in time", at)
+    if not asked.group:
+        return page
+    text = f"nobody answered in time about what waits in {asked.group}: nothing of it is written"
+    return page.model_copy(update={"text": text, "dedup_key": f"{asked.group}/silence"})
+
+
+def _of_group(page: Page, incident: Incident, group: str) -> Page:
+    """Return the one page about everything that waits for the same limit; it names the first incident."""
+    why = next((receipt.reason for receipt in incident.receipts if receipt.reason), page.text)
+    return page.model_copy(
+        update={
+            "title": f"A limit is reached: {why}",
+            "text": (
+                "What comes now is planned and waits, as one decision: "
+                f"`firebreak approve --group {group}`, or `reject`. The first of it: {page.title}"
+            ),
+            "facts": {**page.facts, "group": group},
+            "dedup_key": group,
+        }
     )
 
 

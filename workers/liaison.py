@@ -21,9 +21,10 @@ from activities.ports import COMMANDS, Manifest
 from signals.approvals import Answer, Approval, Verb
 from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
-from signals.subjects import INCIDENT_WORKFLOW, LIAISON, NAMESPACE, remediation_id
+from signals.subjects import INCIDENT_WORKFLOW, LIAISON, NAMESPACE, remediation_id, state_bucket
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.enrolment import enrol, unenrol
+from workers.grouping import Grouping
 
 UPDATE = {
     Verb.APPROVE: "approve",
@@ -106,6 +107,7 @@ class Listening:
         """Listen for this context."""
         self._context = context
         self._temporal = temporal
+        self._grouping = Grouping(temporal, context.bus.kv(state_bucket(LIAISON)), self._sealed)
         self._busy: dict[str, asyncio.Task[None]] = {}
 
     async def listen(self) -> None:
@@ -149,6 +151,8 @@ class Listening:
                 answer = await unenrol(
                     self._context.cluster, approval, await self._standing(approval.namespace)
                 )
+            elif group := command["spec"].get("group", ""):
+                answer = await self._grouping.answer(approval, group)
             else:
                 answer = await pass_on(self._temporal, approval)
         except (Refused, ValueError) as error:
@@ -158,10 +162,15 @@ class Listening:
             actor=command["spec"].get("actor"),
             verb=command["spec"].get("verb"),
             incident=command["spec"].get("incident"),
+            group=command["spec"].get("group"),
             accepted=answer.accepted,
             answer=answer.message,
         )
         return answer
+
+    async def _sealed(self, approval: Approval) -> Answer:
+        """Pass one command on under our own signature."""
+        return await pass_on(self._temporal, self._context.signer.seal(approval))
 
     async def _standing(self, namespace: str) -> list[str]:
         """Return the incidents of which something stands in a namespace."""

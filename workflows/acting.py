@@ -80,6 +80,7 @@ class Acting(Following):
                 deadline=workflow.now() + timedelta(seconds=self._file.given.approval_seconds),
                 roles=outcome.roles,
                 target_uids=tuple(sorted(uids)),
+                group=outcome.group,
             )
         )
         self._asking = asyncio.create_task(self._outwait())
@@ -92,7 +93,7 @@ class Acting(Following):
             self._file.settle(ActionState.REFUSED, "nobody answered in time: silence means no")
             self._file.note(workflow.now(), "nobody answered in time", "silence means no")
             self._publish()
-            page = story.note(self._incident(), PageKind.OUTCOME, "nobody answered in time", workflow.now())
+            page = story.unanswered(self._incident(), asked, workflow.now())
             self._beside(self._tell(page))
 
 

@@ -52,6 +52,31 @@ class Channel:
         self.sent.append(page)
 
 
+class Slow(Channel):
+    """A way to reach people that takes a moment."""
+
+    async def send(self, page: Page) -> None:
+        """Keep the page, after others had their turn."""
+        await asyncio.sleep(0.01)
+        await super().send(page)
+
+
+async def test_many_that_tell_the_same_at_the_same_time_tell_it_once() -> None:
+    channel = Slow()
+    notifying = Notifying({"slow": channel})
+    told = await asyncio.gather(*(tell(notifying, page("group", incident=f"i-{n}")) for n in range(50)))
+    assert told == [("slow",)] * 50
+    assert len(channel.sent) == 1
+
+
+async def test_many_that_meet_a_broken_channel_together_try_it_once_and_again_later() -> None:
+    channel = Slow(Unavailable("down"))
+    notifying = Notifying({"slow": channel})
+    first = await asyncio.gather(*(tell(notifying, page("group")) for _ in range(10)), return_exceptions=True)
+    assert all(isinstance(one, Unavailable) for one in first)
+    assert await tell(notifying, page("group")) == ("slow",)
+
+
 async def tell(notifying: Notifying, page: Page) -> tuple[str, ...]:
     """Run the activity as Temporal would."""
     return await ActivityEnvironment().run(notifying.tell_people, page)

@@ -63,6 +63,9 @@ def test_a_whole_command_is_kept_as_it_was_said(control_plane: ControlPlane) -> 
         {"targetUIDs": ["u" * 65]},
         {"seconds": -1},
         {"seconds": 30 * 24 * 3600 + 1},
+        {"verb": "approve", "group": "breaker/shop/2026-05-04T12"},
+        {"verb": "undo", "incident": None, "group": "breaker/shop/2026-05-04T12"},
+        {"verb": "approve", "incident": None, "group": "x" * 254},
         {"verb": "enrol", "mode": "auto"},
         {"verb": "enrol", "namespace": "shop", "mode": "maybe"},
         {"verb": "unenrol", "namespace": "x" * 64},
@@ -71,6 +74,11 @@ def test_a_whole_command_is_kept_as_it_was_said(control_plane: ControlPlane) -> 
 )
 def test_a_command_out_of_bounds_is_refused(control_plane: ControlPlane, spec: dict[str, Any]) -> None:
     assert control_plane.admin.create(command(**spec)).status == 422
+
+
+def test_a_group_is_said_instead_of_an_incident(control_plane: ControlPlane) -> None:
+    said = command(verb="reject", incident=None, group="breaker/shop/2026-05-04T12")
+    assert control_plane.admin.create(said).status == 201
 
 
 def test_enrol_needs_no_incident(control_plane: ControlPlane) -> None:

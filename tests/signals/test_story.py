@@ -96,6 +96,12 @@ def test_a_question_is_told_with_who_may_answer_until_when_and_how() -> None:
     assert "firebreak undo" not in told
 
 
+def test_a_question_of_a_group_names_the_one_answer_to_all_of_it() -> None:
+    waits = sample.waiting().model_copy(update={"group": "breaker/shop/2026-05-04T03"})
+    told = story.details(sample.incident(IncidentState.AWAITING_APPROVAL, ActionState.STAGED, waits))
+    assert f"`firebreak approve --group {waits.group}`" in told
+
+
 def test_a_closed_incident_asks_nothing() -> None:
     told = story.details(sample.incident(IncidentState.CLOSED, ActionState.REVERTED))
     assert "Nothing. It is over." in told

@@ -27,6 +27,19 @@ def incident_arguments(parser: ArgumentParser) -> None:
     speaker_arguments(parser)
 
 
+def decision_arguments(parser: ArgumentParser) -> None:
+    """Add which incident or group, which plan, and who speaks."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("incident", metavar="ID", nargs="?", help="the incident that asks")
+    what.add_argument(
+        "--group",
+        metavar="GROUP",
+        help="everything that waits for one limit, as `firebreak incidents` shows it",
+    )
+    speaker_arguments(parser)
+    parser.add_argument("--plan-hash", metavar="H", help="insist: refuse if the plan is another one by now")
+
+
 def run(options: Namespace, verb: "Verb", what: dict[str, Any]) -> int:
     """Say one thing as the person that the options name, print the answer, and return the exit code."""
     import asyncio

@@ -22,7 +22,11 @@ def incidents(summaries: Iterable[Summary], now: datetime) -> list[list[str | Te
 
 def _incident(summary: Summary, now: datetime) -> list[str | Text]:
     waits = summary.waiting_for
-    left = "" if waits is None else f"{waits.kind}, {span((waits.deadline - now).total_seconds())} left"
+    left = (
+        ""
+        if waits is None
+        else f"{waits.group or waits.kind}, {span((waits.deadline - now).total_seconds())} left"
+    )
     return [
         summary.id,
         summary.state,

@@ -94,6 +94,11 @@ def _asked(incident: str, asked: WaitingFor, now: datetime, program: str) -> Ite
     person = " --person lead" if asked.roles == ("lead",) else ""
     yield from _offer("Yes:", f"{program} approve {incident}{person}")
     yield from _offer("No:", f'{program} reject {incident}{person} --reason "why"')
+    if asked.group:
+        yield from _offer(
+            f"It waits with all that has reached the same limit, as one decision: {asked.group}. Yes to all:",
+            f"{program} approve --group {asked.group}{person}",
+        )
     if asked.plan_hash:
         yield Line(f"You approve exactly this plan: {asked.plan_hash}", "dim")
 

@@ -11,6 +11,7 @@ from activities.adapters.memory import MemoryCluster
 from activities.ports import COMMANDS, Manifest
 from signals.approvals import Verb
 from signals.errors import Refused, Unavailable
+from signals.groups import digest, waiting_in
 from signals.subjects import NAMESPACE
 from tests.workers.cli import sample
 from workers.cli import deciding, speaking
@@ -83,6 +84,19 @@ def test_an_approval_is_bound_to_the_plan_and_the_targets_that_wait() -> None:
 def test_an_approval_of_another_plan_is_refused_before_anything_is_said() -> None:
     with pytest.raises(Refused, match="another one now"):
         deciding.answer(sample.summary(waits=sample.waiting()), "0" * 64, "")
+
+
+def test_an_answer_to_a_group_is_bound_to_everything_that_waits_in_it() -> None:
+    waits = sample.waiting().model_copy(update={"group": "breaker/shop/2026-01-01T00"})
+    one = waiting_in(waits.group, [sample.summary(waits=waits)])
+    both = (*one, one[0].model_copy(update={"incident": "another"}))
+    what = deciding.group_answer(waits.group, both, None, "seen")
+    assert what == {"group": waits.group, "planHash": digest(reversed(both)), "reason": "seen"}
+    assert digest(one) != digest(both)
+    with pytest.raises(Refused, match="something else now"):
+        deciding.group_answer(waits.group, both, digest(one), "")
+    with pytest.raises(Refused, match="Nothing waits in"):
+        deciding.group_answer(waits.group, (), None, "")
 
 
 def test_where_nothing_waits_there_is_nothing_to_approve() -> None:

@@ -54,6 +54,14 @@ def test_a_question_is_told_with_its_deadline_and_both_answers() -> None:
     assert "undo" not in text
 
 
+def test_a_question_of_a_group_is_listed_and_told_under_its_group() -> None:
+    waits = sample.waiting().model_copy(update={"group": "breaker/shop/2026-05-04T03"})
+    text = told(sample.incident(IncidentState.AWAITING_APPROVAL, ActionState.STAGED, waits))
+    assert f"firebreak approve --group {waits.group}" in text
+    (row,) = rows.incidents([sample.summary(waits=waits)], sample.NOW)
+    assert str(row[7]).startswith(waits.group)
+
+
 def test_a_question_for_the_lead_names_the_lead_in_the_command() -> None:
     lines = [line.text for line in story.waits(sample.summary(waits=sample.waiting(("lead",))), sample.NOW)]
     assert f"firebreak approve {sample.ID} --person lead" in lines

@@ -1,4 +1,4 @@
-"""`firebreak approve ID`: let the staged plan be carried out, exactly as it stands."""
+"""`firebreak approve ID`, or `--group GROUP`: let the staged plan be carried out, exactly as it stands."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -9,9 +9,8 @@ from workers.cli.verb import Verb
 
 def arguments(parser: ArgumentParser) -> None:
     """Add which incident and which plan."""
-    person.incident_arguments(parser)
+    person.decision_arguments(parser)
     temporal_arguments(parser)
-    parser.add_argument("--plan-hash", metavar="H", help="insist: refuse if the plan is another one by now")
     parser.add_argument("--reason", default="", help="kept with the incident")
 
 

@@ -1,4 +1,4 @@
-"""`firebreak reject ID --reason R`: the staged plan is not carried out."""
+"""`firebreak reject ID --reason R`, or `--group GROUP`: the staged plan is not carried out."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -9,9 +9,8 @@ from workers.cli.verb import Verb
 
 def arguments(parser: ArgumentParser) -> None:
     """Add which incident, which plan and why not."""
-    person.incident_arguments(parser)
+    person.decision_arguments(parser)
     temporal_arguments(parser)
-    parser.add_argument("--plan-hash", metavar="H", help="insist: refuse if the plan is another one by now")
     parser.add_argument("--reason", required=True, help="kept with the incident")
 
 
