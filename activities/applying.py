@@ -5,20 +5,25 @@ of a decision is on record before its first write, and every write is idempotent
 missing, never twice, and the undo is known before there is anything to undo.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from activities import writing
 from activities.action import Action, CaseRef
 from activities.foresight import Foreseen
 from activities.overtaking import unless_overtaken
+from activities.phases import every
 from activities.ports import Cluster
 from activities.records import Records
+from activities.ruling import Ruling
 from signals.decisions import Decision, PlannedAction
 from signals.errors import Conflict, NotFound, Refused, Unavailable
 from signals.plans import ActionPlan, Plan, Write
 from signals.receipts import ActionState, Receipt
 
+UNBEGUN = frozenset({ActionState.DUE, ActionState.STAGED})
+"""On record, and nothing of it was ever written."""
 REPLANS = 5
 """How often a plan is made anew because somebody changed the cluster under it."""
 
@@ -37,31 +42,66 @@ class Applying:
 
     async def recorded(self, decision: Decision) -> dict[str, Receipt]:
         """Return what is on record about the actions of a decision."""
-        found = [await self._records.find(action.id) for action in decision.actions]
+        found = await every(self._records.find(action.id) for action in decision.actions)
         return {receipt.action.id: receipt for receipt in found if receipt is not None}
 
     async def plan(self, decision: Decision, recorded: Mapping[str, Receipt], policy_digest: str) -> Plan:
-        """Plan against the live API; what is on record is never planned again.
+        """Plan against the live API; what is on record is never planned again, unless it was never begun.
 
         Raises:
             Refused: there is no such action.
             Unavailable: the API server did not let us look.
         """
-        planned: list[ActionPlan] = []
         for action in decision.actions:
-            known = recorded.get(action.id)
-            below = [write for plan in planned for write in plan.writes]
-            planned.append(known.plan if known else await self._plan_one(decision, action, below))
-        plan = Plan(incident=decision.incident, policy_digest=policy_digest, actions=tuple(planned))
+            if action.type not in self._actions:
+                raise Refused(f"there is no action {action.type!r}")
+        begun = {known.action.id: known.plan for known in recorded.values() if _fixed(known)}
+        at_once, later = await asyncio.gather(
+            self._plan_at_once(decision, begun),
+            every(
+                self._plan_later(decision, action)
+                for action in decision.actions
+                if action.deferred and action.id not in begun
+            ),
+        )
+        planned = {**begun, **at_once, **{one.action.id: one for one in later}}
+        actions = tuple(planned[action.id] for action in decision.actions)
+        plan = Plan(incident=decision.incident, policy_digest=policy_digest, actions=actions)
         return plan.model_copy(update={"hash": plan.digest()})
+
+    async def _plan_at_once(
+        self, decision: Decision, begun: Mapping[str, ActionPlan]
+    ) -> dict[str, ActionPlan]:
+        """Plan each action on top of those that are planned and not written yet."""
+        planned: dict[str, ActionPlan] = {}
+        below: list[Write] = []
+        for action in decision.actions:
+            if action.deferred:
+                continue
+            known = begun.get(action.id)
+            planned[action.id] = known or await self._plan_one(decision, action, below)
+            below += planned[action.id].writes
+        return planned
+
+    async def _plan_later(self, decision: Decision, action: PlannedAction) -> ActionPlan:
+        """Plan what is written in its turn; where that cannot be known now it is planned then."""
+        try:
+            return await self._plan_one(decision, action, ())
+        except (Unavailable, Refused) as error:
+            return ActionPlan(
+                action=action,
+                writes=(),
+                inverse=self._actions[action.type].inverse,
+                summary=action.summary,
+                residual=(f"could not be planned yet: {error}",),
+            )
 
     async def _plan_one(
         self, decision: Decision, action: PlannedAction, below: Sequence[Write]
     ) -> ActionPlan:
-        """Plan one action on top of those that are planned and not written yet."""
-        kind = self._actions.get(action.type)
-        if kind is None:
-            raise Refused(f"there is no action {action.type!r}")
+        kind = self._actions[action.type]
+        if kind.deferred != action.deferred:
+            action = action.model_copy(update={"deferred": kind.deferred})
         expires_at = decision.decided_at + timedelta(seconds=action.ttl_seconds)
         case = CaseRef(
             incident=decision.incident, expires_at=expires_at, tier=decision.tier, reason=decision.title
@@ -69,38 +109,52 @@ class Applying:
         return await kind.plan(Foreseen(self._cluster, below), action, case)
 
     async def write(
-        self, decision: Decision, plan: Plan, recorded: Mapping[str, Receipt], approved_by: str | None
+        self,
+        decision: Decision,
+        plan: Plan,
+        recorded: Mapping[str, Receipt],
+        approvals: Mapping[str, str],
+        may: Callable[[Receipt, ActionPlan], Awaitable[Ruling]],
     ) -> tuple[Receipt, ...]:
-        """Put all of a plan on record, then write it. What was put back meanwhile stays put back.
+        """Put all of a plan on record, then write what is written at once. What was put back stays put back.
+
+        `approvals` says who approved which action; `may` judges a plan that has to be made anew.
 
         Raises:
             Unavailable: the API server did not answer, or the cluster changes too quickly; try again.
         """
-        receipts = [
-            recorded.get(planned.action.id) or await self._remember(decision, plan, planned, approved_by)
-            for planned in plan.actions
-        ]
-        return tuple([await self._written(decision, receipt) for receipt in receipts])
+        receipts = await every(
+            self._on_record(self._new(decision, plan, one, approvals.get(one.action.id)), recorded)
+            for one in plan.actions
+        )
+        return tuple([await self._written(decision, receipt, may) for receipt in receipts])
 
-    async def _remember(
-        self, decision: Decision, plan: Plan, planned: ActionPlan, approved_by: str | None
-    ) -> Receipt:
-        return await self._records.remember(
-            Receipt(
-                action=planned.action,
-                incident=decision.incident,
-                cluster=decision.cluster,
-                plan=planned,
-                plan_hash=plan.hash,
-                state=ActionState.APPLIED,
-                applied_at=self._now(),
-                expires_at=decision.decided_at + timedelta(seconds=planned.action.ttl_seconds),
-                approved_by=approved_by,
-                trace=decision.trace,
-            )
+    def _new(self, decision: Decision, plan: Plan, planned: ActionPlan, approved_by: str | None) -> Receipt:
+        return Receipt(
+            action=planned.action,
+            incident=decision.incident,
+            cluster=decision.cluster,
+            plan=planned,
+            plan_hash=plan.hash,
+            state=ActionState.DUE if planned.action.deferred else ActionState.APPLIED,
+            applied_at=None if planned.action.deferred else self._now(),
+            expires_at=decision.decided_at + timedelta(seconds=planned.action.ttl_seconds),
+            approved_by=approved_by,
+            trace=decision.trace,
         )
 
-    async def _written(self, decision: Decision, receipt: Receipt) -> Receipt:
+    async def _on_record(self, receipt: Receipt, recorded: Mapping[str, Receipt]) -> Receipt:
+        """Put an action on record once; one that was only staged there, or is due, is taken as it is now."""
+        known = recorded.get(receipt.action.id)
+        if known is None:
+            known = await self._records.remember(receipt)
+        if known.state in UNBEGUN and known != receipt:
+            return await self._records.move(receipt, before=UNBEGUN)
+        return known
+
+    async def _written(
+        self, decision: Decision, receipt: Receipt, may: Callable[[Receipt, ActionPlan], Awaitable[Ruling]]
+    ) -> Receipt:
         """Write one action; where somebody changed the cluster under its plan, take it back and plan anew."""
         for _ in range(REPLANS):
             if not receipt.state.stands:
@@ -108,12 +162,18 @@ class Applying:
             try:
                 await writing.apply(self._cluster, receipt.plan)
             except (Conflict, NotFound) as error:
-                receipt = await self._replanned(decision, receipt, str(error))
+                receipt = await self._replanned(decision, receipt, str(error), may)
             else:
                 return await unless_overtaken(self._cluster, self._records, receipt)
         raise Unavailable(f"the cluster changes faster than {receipt.action.summary} can be planned")
 
-    async def _replanned(self, decision: Decision, receipt: Receipt, why: str) -> Receipt:
+    async def _replanned(
+        self,
+        decision: Decision,
+        receipt: Receipt,
+        why: str,
+        may: Callable[[Receipt, ActionPlan], Awaitable[Ruling]],
+    ) -> Receipt:
         """Return what to write instead. A person's approval is for one plan: that one fails and is asked again."""
         latest = await self._records.find(receipt.action.id)
         if latest is not None and latest.plan != receipt.plan:
@@ -124,7 +184,14 @@ class Applying:
             failed = receipt.model_copy(update={"state": ActionState.FAILED, "reason": reason})
             return await self._records.replace(receipt, failed)
         plan = await self._plan_one(decision, receipt.action, ())
-        state = ActionState.FAILED if plan.blocked else ActionState.APPLIED
-        return await self._records.replace(
-            receipt, receipt.model_copy(update={"plan": plan, "state": state, "reason": plan.blocked})
-        )
+        ruling = await may(receipt, plan)
+        if ruling.may_be_written:
+            return await self._records.replace(receipt, receipt.model_copy(update={"plan": plan}))
+        reason = f"planned anew, and not written: {ruling.reason}"
+        failed = receipt.model_copy(update={"plan": plan, "state": ActionState.FAILED, "reason": reason})
+        return await self._records.replace(receipt, failed)
+
+
+def _fixed(known: Receipt) -> bool:
+    """Return whether the plan on record stays: it was begun, or a person approved it as it is."""
+    return known.state not in UNBEGUN or bool(known.approved_by)

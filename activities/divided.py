@@ -61,6 +61,11 @@ class Divided:
         """Delete one object."""
         await self._holder(ref.group, ref.resource).delete(ref, dry_run=dry_run)
 
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        """Evict one pod."""
+        holder = self._holder(ref.group, ref.resource)
+        await holder.evict(ref, grace_seconds=grace_seconds, dry_run=dry_run)
+
     def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
         """Yield what exists, SYNCED, then every change."""
         return self._holder(resource.group, resource.plural).watch(resource, namespace)

@@ -74,6 +74,10 @@ class Foreseen:
         """Refuse: what is foreseen can only be read."""
         raise Refused(f"{ref} is only planned")
 
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        """Refuse: what is foreseen can only be read."""
+        raise Refused(f"{ref} is only planned")
+
     def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
         """Refuse: the future does not change by itself."""
         raise Refused(f"{resource.plural} are only planned")

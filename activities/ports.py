@@ -43,6 +43,7 @@ STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 JOBS = Resource("batch", "v1", "jobs")
 CRON_JOBS = Resource("batch", "v1", "cronjobs")
+POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
 INGRESSES = Resource("networking.k8s.io", "v1", "ingresses")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
@@ -93,6 +94,12 @@ class Cluster(Protocol):
 
     async def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
         """Delete one object; with `ref.uid` only that very one (`Conflict` otherwise)."""
+
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        """Evict the pod of `ref.uid`, and no other; `Refused` where a disruption budget does not allow it.
+
+        Ask with `dry_run` first: a real eviction of another pod of that name fails and spends the budget.
+        """
 
     def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
         """Yield every change from now on, after all objects that exist (ADDED) and one SYNCED.

@@ -19,6 +19,7 @@ ALLOWED: Mapping[WriteKind, Resource] = {
     WriteKind.CREATE: NETWORK_POLICIES,
     WriteKind.EXCLUDE: NETWORK_POLICIES,
     WriteKind.MARK: PODS,
+    WriteKind.EVICT: PODS,
 }
 """What may be written without a person; everything else is an impact."""
 

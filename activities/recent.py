@@ -82,6 +82,10 @@ class Recent:
         """Delete one object."""
         await self._cluster.delete(ref, dry_run=dry_run)
 
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        """Evict one pod."""
+        await self._cluster.evict(ref, grace_seconds=grace_seconds, dry_run=dry_run)
+
     def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
         """Yield what exists, SYNCED, then every change."""
         return self._cluster.watch(resource, namespace)

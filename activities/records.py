@@ -4,9 +4,11 @@ A record is created once and an existing one wins: overlapping attempts of one a
 workflow says about an action is only its id.
 """
 
+from collections.abc import Collection
+
 from activities.ports import KeyValue
 from signals.errors import Conflict, Refused
-from signals.receipts import Receipt
+from signals.receipts import ActionState, Receipt
 from signals.requests import StackRequest
 
 
@@ -41,6 +43,23 @@ class Records:
                 return receipt
             there = Receipt.model_validate_json(entry.value)
             if not there.state.stands:
+                return there
+            try:
+                await self._bucket.update(
+                    receipt.action.id, receipt.model_dump_json().encode(), entry.revision
+                )
+            except Conflict:
+                continue
+            return receipt
+
+    async def move(self, receipt: Receipt, *, before: Collection[ActionState]) -> Receipt:
+        """Write over the record of an action that is in one of these states; return what stands in the end."""
+        while True:
+            entry = await self._bucket.get(receipt.action.id)
+            if entry is None:
+                return receipt
+            there = Receipt.model_validate_json(entry.value)
+            if there.state not in before:
                 return there
             try:
                 await self._bucket.update(

@@ -3,32 +3,34 @@
 It believes a decision and a command only by their signatures, and an action only by its own record of it.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from temporalio import activity
 
-from activities import metrics, writing
+from activities import metrics
 from activities.action import Action
 from activities.applying import Applying
-from activities.authority import Authority, Ruling
+from activities.authority import Authority
 from activities.beating import beating
 from activities.breaker import Breaker
+from activities.caps import Caps
+from activities.carrying import Carrying
 from activities.consent import Consents
 from activities.metrics import Stage
 from activities.ports import Cluster, KeyValue
 from activities.records import Records
 from activities.tracing import span
+from activities.turns import Turns
 from activities.upkeep import Upkeep
-from signals.approvals import Approval, Verb
-from signals.decisions import Decision, Inverse, OnExpiry
+from signals.approvals import Verb
+from signals.decisions import Decision, OnExpiry
 from signals.envelope import Trust
 from signals.errors import Refused
-from signals.plans import ActionPlan, Plan
 from signals.policy import Policy
 from signals.receipts import ActionState, Receipt
 from signals.requests import (
+    AdvanceRequest,
     ApplyRequest,
     Cause,
     Disposition,
@@ -39,13 +41,6 @@ from signals.requests import (
     StackRequest,
 )
 from signals.subjects import SPAN_APPLY, SPAN_REVERT, SPAN_VERIFY
-
-_STATES = {
-    Disposition.STAGED: ActionState.STAGED,
-    Disposition.SHADOW: ActionState.SHADOW,
-    Disposition.REFUSED: ActionState.REFUSED,
-    Disposition.FAILED: ActionState.FAILED,
-}
 
 
 def _trace(stack: StackRequest) -> dict[str, str]:
@@ -71,10 +66,11 @@ class Remediating:
         self._cluster = cluster
         self._records = Records(records)
         self._upkeep = Upkeep(actions, cluster, self._records, now)
-        self._policy = policy
-        self._consents = consents
         self._authority = Authority(cluster, trust, policy, Breaker(records, policy, now))
-        self._applying = Applying(actions, cluster, self._records, now)
+        applying = Applying(actions, cluster, self._records, now)
+        self._carrying = Carrying(applying, self._authority, cluster, self._records, policy, consents)
+        caps = Caps(cluster, records, policy, now)
+        self._turns = Turns(actions, cluster, self._records, self._authority, self._upkeep, caps, now)
         self._now = now
 
     @activity.defn
@@ -82,7 +78,7 @@ class Remediating:
         """Plan, judge again, dry-run, record, write."""
         with span(SPAN_APPLY, request.decision.trace, incident=request.decision.incident):
             async with beating():
-                outcome = await self._carry_out(request, write=True)
+                outcome = await self._carrying.out(request, write=True)
         self._measured(request.decision, outcome)
         return outcome
 
@@ -90,7 +86,19 @@ class Remediating:
     async def stage_plan(self, request: ApplyRequest) -> Outcome:
         """Do the same, stopped after the dry run."""
         async with beating():
-            return await self._carry_out(request, write=False)
+            return await self._carrying.out(request, write=False)
+
+    @activity.defn
+    async def advance_stack(self, request: AdvanceRequest) -> Stack:
+        """Carry out one action whose turn has come; that it fails is on its receipt, and stops nothing."""
+        with span(SPAN_APPLY, _trace(request.stack), incident=request.stack.incident):
+            async with beating():
+                receipts = list(await self._of(request.stack))
+                for place, receipt in enumerate(receipts):
+                    if receipt.action.id == request.action:
+                        receipts[place] = await self._turns.take(receipt)
+                        metrics.action(receipts[place])
+                return Stack(receipts=tuple(receipts), target_gone=await self._upkeep.gone(request.stack))
 
     @activity.defn
     async def verify_stack(self, request: StackRequest) -> Stack:
@@ -125,6 +133,7 @@ class Remediating:
             async with beating():
                 receipts = list(await self._of(request.stack))
                 await self._may_revert(request, receipts)
+                receipts = [await self._turns.settle(one, "put back before its turn") for one in receipts]
                 notes: list[str] = []
                 force = bool(request.approval and request.approval.force)
                 for place in reversed(range(len(receipts))):
@@ -157,77 +166,6 @@ class Remediating:
         if outcome.disposition is Disposition.APPLIED:
             metrics.stage(Stage.DECISION_TO_WRITE, decision.decided_at, self._now())
             metrics.stage(Stage.ACCEPTED_TO_WRITE, decision.accepted_at, self._now())
-
-    async def _carry_out(self, request: ApplyRequest, *, write: bool) -> Outcome:
-        decision = request.decision
-        self._authority.prove(decision)
-        if self._consents:
-            await self._consents.keep(request.approval)
-        recorded = await self._applying.recorded(decision)
-        try:
-            plan = await self._applying.plan(decision, recorded, self._policy.digest)
-        except Refused as error:
-            return self._unplanned(decision, str(error))
-        if not (write and len(recorded) == len(plan.actions)):
-            plan, ruling = await self._ruled(decision, plan, request.approval)
-            if ruling.disposition is not Disposition.APPLIED:
-                return self._unwritten(decision, plan, ruling)
-            if not write:
-                staged = Ruling(disposition=Disposition.STAGED, reason=decision.why_not, roles=ruling.roles)
-                return self._unwritten(decision, plan, staged)
-        approved_by = request.approval.actor if request.approval else None
-        receipts = await self._applying.write(decision, plan, recorded, approved_by)
-        failed = next((receipt for receipt in receipts if receipt.state is ActionState.FAILED), None)
-        return Outcome(
-            disposition=Disposition.FAILED if failed else Disposition.APPLIED,
-            plan=plan,
-            receipts=receipts,
-            reason=failed.reason if failed else "",
-        )
-
-    async def _ruled(self, decision: Decision, plan: Plan, approval: Approval | None) -> tuple[Plan, Ruling]:
-        """Return the plan with the API server's answers to a dry run, and what may be done with it."""
-        ruling, answers = await asyncio.gather(
-            self._authority.rule(decision, plan, approval), writing.dry_run(self._cluster, plan)
-        )
-        if ruling.disposition is Disposition.REFUSED:
-            return plan, ruling
-        plan = plan.model_copy(update={"dry_run": answers})
-        no = next((answer for answer in plan.dry_run if not answer.accepted), None)
-        if no is not None:
-            return plan, Ruling(disposition=Disposition.FAILED, reason=f"{no.write}: {no.message}")
-        return plan, ruling
-
-    def _unplanned(self, decision: Decision, reason: str) -> Outcome:
-        """Return what the API server would not even let us look at."""
-        actions = tuple(
-            ActionPlan(action=action, writes=(), inverse=Inverse.NONE, summary=action.summary, blocked=reason)
-            for action in decision.actions
-        )
-        plan = Plan(incident=decision.incident, policy_digest=self._policy.digest, actions=actions)
-        return self._unwritten(decision, plan, Ruling(disposition=Disposition.FAILED, reason=reason))
-
-    def _unwritten(self, decision: Decision, plan: Plan, ruling: Ruling) -> Outcome:
-        receipts = tuple(
-            Receipt(
-                action=planned.action,
-                incident=decision.incident,
-                cluster=decision.cluster,
-                plan=planned,
-                plan_hash=plan.hash,
-                state=_STATES[ruling.disposition],
-                reason=ruling.reason,
-            )
-            for planned in plan.actions
-        )
-        return Outcome(
-            disposition=ruling.disposition,
-            plan=plan,
-            receipts=receipts,
-            reason=ruling.reason,
-            roles=ruling.roles,
-            group=ruling.group,
-        )
 
     async def _may_revert(self, request: RevertRequest, receipts: list[Receipt]) -> None:
         """Return if this stack may be put back.

@@ -100,6 +100,9 @@ async def look(cluster: Cluster, write: Write) -> Sight:
         return _created(write, there)
     if write.ref.uid and there["metadata"]["uid"] != write.ref.uid:
         return Sight(write, State.GONE, there)
+    if write.kind is WriteKind.EVICT:
+        ending = "deletionTimestamp" in there["metadata"]
+        return Sight(write, State.GONE if ending else State.ABSENT, there)
     return _marked(write, there) if write.kind is WriteKind.MARK else _excluded(write, there)
 
 

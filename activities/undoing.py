@@ -11,7 +11,12 @@ from signals.plans import ActionPlan, Write, WriteKind
 
 async def own(cluster: Cluster, plan: ActionPlan) -> list[tuple[int, Sight]]:
     """Return what stands of a plan, by phase, less what other pods of its case need."""
-    writes = [(number, write) for number, phase in enumerate(phases(plan.writes)) for write in phase]
+    writes = [
+        (number, write)
+        for number, phase in enumerate(phases(plan.writes))
+        for write in phase
+        if write.kind is not WriteKind.EVICT
+    ]
     sights = await every(look(cluster, write) for _, write in writes)
     mine = {write.ref.uid for write in plan.writes if write.kind is WriteKind.MARK}
     marked = await _marked_pods(cluster, plan.writes)

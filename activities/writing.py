@@ -1,4 +1,4 @@
-"""The only writes to the cluster: a plan is applied in order and reverted backwards, each write exactly.
+"""The writes to the cluster: a plan is applied in order and reverted backwards, each write exactly.
 
 Order is safety. Applied: our policy, then labels, then exclusions; between two of them the pod is under a
 union, never more open than before. Reverted the other way round: no instant without a policy. Writes of one
@@ -13,12 +13,12 @@ from contextlib import nullcontext
 from itertools import groupby
 from weakref import WeakValueDictionary
 
-from activities import undoing
+from activities import evicting, undoing
 from activities.patches import backward, forward, unread
 from activities.phases import every, phases
 from activities.ports import Cluster
 from activities.standing import State, look
-from signals.errors import BadInput, Conflict, Drifted, NotFound, Refused
+from signals.errors import BadInput, Conflict, Drifted, NotFound, Refused, Unavailable
 from signals.plans import ActionPlan, DryRun, Plan, Write, WriteKind
 
 ATTEMPTS = 25
@@ -27,25 +27,51 @@ ATTEMPTS = 25
 _LOCKS: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
 
-async def dry_run(cluster: Cluster, plan: Plan) -> tuple[DryRun, ...]:
-    """Send every write of all actions at once with `dryRun=All`; return what the API server says to each.
+async def dry_runs(cluster: Cluster, plan: Plan) -> dict[str, tuple[DryRun, ...]]:
+    """Send every write of all actions at once with `dryRun=All`; return the API server's answers by action.
 
     Raises:
-        Unavailable: it did not say.
+        Unavailable: it did not say, about something that is to be written at once.
     """
     writes = [write for action in plan.actions for write in action.writes]
     made = {str(write.ref) for write in writes if write.kind is WriteKind.CREATE}
 
-    async def one(write: Write) -> DryRun:
-        if write.kind is not WriteKind.CREATE and str(write.ref) in made:
+    async def one(write: Write, *, later: bool) -> DryRun:
+        if write.kind in (WriteKind.MARK, WriteKind.EXCLUDE) and str(write.ref) in made:
             return DryRun(write=str(write), accepted=True, message="on an object that this plan creates")
         try:
             await _apply(cluster, write, dry=True)
         except (Conflict, Refused, BadInput, NotFound) as error:
             return DryRun(write=str(write), accepted=False, message=str(error))
+        except Unavailable as error:
+            if not later:
+                raise
+            return DryRun(write=str(write), accepted=False, message=str(error))
         return DryRun(write=str(write), accepted=True)
 
-    return tuple(await every(one(write) for write in writes))
+    async def all_of(action: ActionPlan) -> tuple[DryRun, ...]:
+        return tuple(await every(one(write, later=action.action.deferred) for write in action.writes))
+
+    answers = await every(all_of(action) for action in plan.actions)
+    return {action.action.id: told for action, told in zip(plan.actions, answers, strict=True)}
+
+
+async def dry_run(cluster: Cluster, plan: Plan) -> tuple[DryRun, ...]:
+    """Return the API server's answers to a dry run of all writes, in order.
+
+    Raises:
+        Unavailable: it did not say.
+    """
+    return tuple(answer for told in (await dry_runs(cluster, plan)).values() for answer in told)
+
+
+async def stands(cluster: Cluster, plan: ActionPlan) -> bool:
+    """Return whether everything of a plan stands.
+
+    Raises:
+        Unavailable, Refused: the API server did not say.
+    """
+    return all(sight.state is State.STANDS for sight in await every(look(cluster, w) for w in plan.writes))
 
 
 async def apply(cluster: Cluster, plan: ActionPlan) -> None:
@@ -58,7 +84,10 @@ async def apply(cluster: Cluster, plan: ActionPlan) -> None:
         Refused, BadInput, Unavailable: as the API server says.
     """
     for phase in phases(plan.writes):
-        await every(_apply(cluster, write, dry=False) for write in phase)
+        if phase[0].kind is WriteKind.EVICT:
+            await evicting.evict(cluster, phase)
+        else:
+            await every(_apply(cluster, write, dry=False) for write in phase)
 
 
 async def revert(cluster: Cluster, plan: ActionPlan, *, force: bool = False) -> None:
@@ -82,6 +111,9 @@ async def revert(cluster: Cluster, plan: ActionPlan, *, force: bool = False) -> 
 
 
 async def _apply(cluster: Cluster, write: Write, *, dry: bool) -> None:
+    if write.kind is WriteKind.EVICT:
+        await evicting.ask(cluster, write)
+        return
     async with nullcontext() if dry else _alone(cluster, write):
         for attempt in range(ATTEMPTS):
             try:

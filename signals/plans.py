@@ -26,7 +26,7 @@ class ObjectRef(BaseModel, frozen=True):
 
 
 class WriteKind(StrEnum):
-    """The few shapes of write that containment needs. Each has one exact inverse of its own."""
+    """The few shapes of write that containment needs. Each has one exact inverse of its own, or none."""
 
     CREATE = "create"
     """Create an object of ours. Inverse: delete it by UID."""
@@ -34,6 +34,8 @@ class WriteKind(StrEnum):
     """Set labels and annotations of ours on a pod. Inverse: remove those keys."""
     EXCLUDE = "exclude"
     """Add one `NotIn [case]` to a policy's podSelector. Inverse: remove that entry."""
+    EVICT = "evict"
+    """Evict one pod, that very one, if its disruption budget allows. It has no inverse."""
 
 
 class Write(BaseModel, frozen=True):
@@ -60,6 +62,8 @@ class Write(BaseModel, frozen=True):
             return f"create {self.ref}"
         if self.kind is WriteKind.MARK:
             return f"mark {self.ref} with {', '.join(sorted({*self.labels, *self.annotations}))}"
+        if self.kind is WriteKind.EVICT:
+            return f"evict {self.ref}"
         return f"exclude the pod from {self.ref} by {self.key}"
 
 

@@ -96,6 +96,8 @@ class Receipt(BaseModel, frozen=True):
     plan_hash: str
     state: ActionState
     reason: str = ""
+    group: str = ""
+    """Who waits for the same limit is asked about together."""
     applied_at: datetime | None = None
     expires_at: datetime | None = None
     reverted_at: datetime | None = None

@@ -114,6 +114,8 @@ class Outcome(BaseModel, frozen=True):
     """Who may approve the staged plan."""
     group: str = ""
     """Who waits for the same limit is asked about together: one page, one decision."""
+    staged: Plan | None = None
+    """What of the plan waits for a person, where the rest of it does not; under a hash of its own."""
 
 
 class StackRequest(BaseModel, frozen=True):
@@ -139,6 +141,14 @@ class RevertRequest(BaseModel, frozen=True):
     stack: StackRequest
     cause: Cause
     approval: Approval | None = None
+
+
+class AdvanceRequest(BaseModel, frozen=True):
+    """Carry out one action whose turn has come."""
+
+    stack: StackRequest
+    action: str
+    """Its id."""
 
 
 class ExtendRequest(BaseModel, frozen=True):

@@ -73,6 +73,7 @@ async def run(context: Context) -> None:
             remediating.hold_stack,
             remediating.revert_stack,
             remediating.extend_stack,
+            remediating.advance_stack,
         ],
         max_concurrent_activities=AT_ONCE,
     )

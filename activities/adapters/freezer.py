@@ -79,6 +79,10 @@ class Freezes:
         """Thaw one pod."""
         await self._order(FreezeVerb.DELETE, name=ref.name, uid=ref.uid, dry_run=dry_run)
 
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        """Refuse: a freeze is no pod."""
+        raise Refused("only pods can be evicted")
+
     def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
         """Refuse: the freezer answers questions, it does not report."""
         raise Refused("freezes are not watched")

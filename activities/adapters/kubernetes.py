@@ -139,6 +139,19 @@ class KubernetesCluster:
             body["dryRun"] = ["All"]
         await self._http.call("DELETE", path_of(ref), [], body)
 
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        """Evict one pod, that very one, if its disruption budget allows."""
+        options: Manifest = {"gracePeriodSeconds": grace_seconds, "preconditions": {"uid": ref.uid}}
+        if dry_run:
+            options["dryRun"] = ["All"]
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": ref.name, "namespace": ref.namespace},
+            "deleteOptions": options,
+        }
+        await self._http.call("POST", f"{path_of(ref)}/eviction", _dry(dry_run), body)
+
     async def watch(self, resource: Resource, namespace: str | None = None) -> AsyncGenerator[Change, None]:
         """Yield what exists, SYNCED, then every change, across restarts of the server."""
         path = path_of(resource.ref("", namespace))

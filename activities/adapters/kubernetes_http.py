@@ -143,6 +143,8 @@ def translated(code: int, headers: Mapping[str, str], status: Manifest, what: st
     message = str(status.get("message") or f"{what}: HTTP {code}")
     if code == 410:
         return Expired(message)
+    if _over_budget(code, headers, status):
+        return Refused(message)
     if code == 429 or code >= 500:
         after = headers.get("Retry-After", "")
         return Unavailable(message, float(after) if after.isdigit() else None)
@@ -153,3 +155,16 @@ def translated(code: int, headers: Mapping[str, str], status: Manifest, what: st
     if code == 409 or (code == 422 and not status.get("details")):
         return Conflict(message)
     return BadInput(message)
+
+
+def _over_budget(code: int, headers: Mapping[str, str], status: Manifest) -> bool:
+    """Return whether a disruption budget forbids an eviction: no answer to wait for, unlike a busy server's.
+
+    A budget whose status lags behind says after how many seconds to ask again. Two budgets over one pod are an
+    internal error to the API server, and stay so.
+    """
+    causes = (status.get("details") or {}).get("causes") or []
+    budget = any(cause.get("reason") == "DisruptionBudget" for cause in causes)
+    if code == 429:
+        return budget and not headers.get("Retry-After")
+    return code == 500 and "more than one PodDisruptionBudget" in str(status.get("message"))

@@ -7,15 +7,16 @@ that vanish, label selectors and watches. What it has not: admission, authorizat
 import asyncio
 import copy
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from activities.adapters import json_patch
 from activities.adapters.json_patch import copied
+from activities.adapters.memory_eviction import spent, the_very
+from activities.adapters.memory_objects import defaulted, normal
 from activities.adapters.selectors import parse
-from activities.ports import NAMESPACES, Change, Manifest, Resource
+from activities.ports import NAMESPACES, POD_DISRUPTION_BUDGETS, Change, Manifest, Resource
 from signals.entities import ClusterRef
 from signals.errors import BadInput, Conflict, NotFound
 from signals.plans import ObjectRef
@@ -23,41 +24,10 @@ from signals.plans import ObjectRef
 Key = tuple[str, str, str, str]
 """Group, resource, namespace, name."""
 
-MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData"})
-"""Fields that the API server leaves out when they are empty, unlike empty structures such as podSelector."""
-
 KEPT = ("uid", "resourceVersion", "creationTimestamp", "generation", "name", "namespace")
 """Metadata that only the server sets."""
 
 SYSTEM = ("default", "kube-system", "kube-public", "kube-node-lease")
-
-
-def normal(value: Any) -> Any:
-    """Return a copy as the API server would give it back: no empty lists, no empty maps, no nulls."""
-    if isinstance(value, Mapping):
-        pairs = ((key, normal(item)) for key, item in value.items())
-        return {
-            key: item
-            for key, item in pairs
-            if not (item is None or item == [] or (item == {} and key in MAPS))
-        }
-    return [normal(item) for item in value] if isinstance(value, list) else value
-
-
-def defaulted(resource: str, manifest: Manifest) -> Manifest:
-    """Fill in what the API server would."""
-    if resource == "networkpolicies":
-        spec = manifest.setdefault("spec", {})
-        spec.setdefault("podSelector", {})
-        both = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
-        spec.setdefault("policyTypes", both)
-        for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
-            for port in rule.get("ports", []):
-                port.setdefault("protocol", "TCP")
-    if resource == "namespaces":
-        labels = manifest["metadata"].setdefault("labels", {})
-        labels.setdefault("kubernetes.io/metadata.name", manifest["metadata"]["name"])
-    return manifest
 
 
 @dataclass
@@ -185,6 +155,19 @@ class MemoryCluster:
         there = self._object(ref.model_copy(update={"uid": None}))
         if ref.uid and there["metadata"]["uid"] != ref.uid:
             raise Conflict(f"{ref} is another object now: its UID is {there['metadata']['uid']}")
+        if not dry_run:
+            self._store.drop(_key(ref))
+
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        """Evict one pod, that very one, if its disruption budget allows; nothing runs in it, so it is gone."""
+        self._note("create", ref.group, f"{ref.resource}/eviction")
+        pod = self._object(ref.model_copy(update={"uid": None}))
+        kind = (POD_DISRUPTION_BUDGETS.group, POD_DISRUPTION_BUDGETS.plural, ref.namespace)
+        budgets = {key: budget for key, budget in self._store.objects.items() if key[:3] == kind}
+        after = spent(pod, budgets.values(), dry_run=dry_run)
+        if after is not None:
+            self._store.put((*kind[:2], ref.namespace or "", after["metadata"]["name"]), copied(after))
+        the_very(pod, ref)
         if not dry_run:
             self._store.drop(_key(ref))
 

@@ -91,6 +91,10 @@ class _Server:
                 )
             case "delete":
                 return await cluster.delete(ref, dry_run=asked["dry_run"])
+            case "evict":
+                return await cluster.evict(
+                    ref, grace_seconds=asked["grace_seconds"], dry_run=asked["dry_run"]
+                )
         raise errors.BadInput(f"there is no verb {verb!r}")
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
@@ -175,6 +179,10 @@ class WireCluster:
     async def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
         """Delete one object; with `ref.uid` only that very one."""
         await self._call("delete", ref=ref.model_dump(), dry_run=dry_run)
+
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        """Evict one pod, that very one, if its disruption budget allows."""
+        await self._call("evict", ref=ref.model_dump(), grace_seconds=grace_seconds, dry_run=dry_run)
 
     async def watch(self, resource: Resource, namespace: str | None = None) -> AsyncGenerator[Change, None]:
         """Yield what exists, SYNCED, then every change.

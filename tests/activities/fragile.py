@@ -58,5 +58,14 @@ class Fragile:
             await self._cluster.delete(ref, dry_run=dry_run)
         raise Unavailable("the connection was reset")
 
+    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
+        if dry_run:
+            return await self._cluster.evict(ref, grace_seconds=grace_seconds, dry_run=True)
+        if not self._broken():
+            return await self._cluster.evict(ref, grace_seconds=grace_seconds)
+        if self._done:
+            await self._cluster.evict(ref, grace_seconds=grace_seconds)
+        raise Unavailable("the connection was reset")
+
     def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
         return self._cluster.watch(resource, namespace)

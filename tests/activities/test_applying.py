@@ -11,11 +11,13 @@ from activities.adapters.memory import MemoryCluster
 from activities.applying import Applying
 from activities.ports import NAMESPACES, NETWORK_POLICIES, PODS, Manifest
 from activities.records import Records
+from activities.ruling import WRITE, Ruling
 from signals.catalog import load
 from signals.decisions import Decision, OnExpiry, PlannedAction, Tier
 from signals.entities import ClusterRef, Entity
-from signals.plans import ObjectRef
-from signals.receipts import ActionState
+from signals.plans import ActionPlan, ObjectRef
+from signals.receipts import ActionState, Receipt
+from signals.requests import Disposition
 from signals.threats import Mode, Severity
 from tests.workflows.world import Bucket
 
@@ -80,7 +82,14 @@ def decide(target: Entity) -> Decision:
     )
 
 
-async def carry_out(cluster: MemoryCluster, approved_by: str | None = None) -> tuple[Applying, Records, Any]:
+async def freely(receipt: Receipt, plan: ActionPlan) -> Ruling:
+    """Let everything be written."""
+    return WRITE
+
+
+async def carry_out(
+    cluster: MemoryCluster, approved_by: str | None = None, ruling: Ruling = WRITE
+) -> tuple[Applying, Records, Any]:
     records = Records(Bucket())
     applying = Applying(ACTIONS, cluster, records, lambda: datetime.now(UTC))
     decision = decide(await place(cluster))
@@ -94,7 +103,12 @@ async def carry_out(cluster: MemoryCluster, approved_by: str | None = None) -> t
 
     if isinstance(cluster, Interrupted):
         cluster.meanwhile = edit
-    (receipt,) = await applying.write(decision, plan, {}, approved_by)
+
+    async def judged(receipt: Receipt, plan: ActionPlan) -> Ruling:
+        return ruling
+
+    approvals = {decision.actions[0].id: approved_by} if approved_by else {}
+    (receipt,) = await applying.write(decision, plan, {}, approvals, judged)
     return applying, records, receipt
 
 
@@ -106,6 +120,17 @@ async def test_a_policy_edited_under_the_plan_is_planned_anew_and_left_as_its_au
     assert receipt.state is ActionState.APPLIED
     assert theirs["spec"]["ingress"] == [{"ports": [{"port": 80, "protocol": "TCP"}]}]
     assert theirs["spec"]["podSelector"]["matchExpressions"]
+    assert await records.find(receipt.action.id) == receipt
+
+
+async def test_a_plan_made_anew_is_judged_anew_and_not_written_where_a_person_must_decide_by_now() -> None:
+    cluster = Interrupted(CLUSTER)
+    asks = Ruling(disposition=Disposition.STAGED, reason="the namespace is in approve mode by now")
+    _, records, receipt = await carry_out(cluster, ruling=asks)
+
+    assert receipt.state is ActionState.FAILED
+    assert "approve mode by now" in receipt.reason
+    assert [item["metadata"]["name"] for item in await cluster.list(NETWORK_POLICIES, "shop")] == ["theirs"]
     assert await records.find(receipt.action.id) == receipt
 
 
@@ -125,7 +150,7 @@ async def test_an_attempt_that_comes_second_writes_what_the_first_has_planned() 
     applying, records, first = await carry_out(cluster)
     decision = decide(first.action.target).model_copy(update={"actions": (first.action,)})
     recorded = await applying.recorded(decision)
-    again = await applying.write(decision, await applying.plan(decision, recorded, "d"), recorded, None)
+    again = await applying.write(decision, await applying.plan(decision, recorded, "d"), recorded, {}, freely)
 
     assert again == (first,)
     assert len(await cluster.list(NETWORK_POLICIES, "shop")) == 2

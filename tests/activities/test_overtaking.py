@@ -16,7 +16,7 @@ from signals.policy import Policy
 from signals.receipts import ActionState, Receipt
 from signals.requests import ExtendRequest, StackRequest
 from signals.subjects import LIAISON
-from tests.activities.test_applying import ACTIONS, CLUSTER, Interrupted, decide, place
+from tests.activities.test_applying import ACTIONS, CLUSTER, Interrupted, decide, freely, place
 from tests.workflows.world import Bucket, keyring
 
 
@@ -42,7 +42,7 @@ async def test_an_apply_that_an_undo_overtakes_leaves_nothing_behind() -> None:
 
     plan = await applying.plan(decision, {}, "d")
     cluster.meanwhile = undo
-    (receipt,) = await applying.write(decision, plan, {}, None)
+    (receipt,) = await applying.write(decision, plan, {}, {}, freely)
     assert receipt.state is ActionState.REVERTED
     assert await untouched(cluster)
 
@@ -50,7 +50,7 @@ async def test_an_apply_that_an_undo_overtakes_leaves_nothing_behind() -> None:
 async def applied(cluster: MemoryCluster, records: Records) -> Receipt:
     applying = Applying(ACTIONS, cluster, records, now)
     decision = decide(await place(cluster))
-    (receipt,) = await applying.write(decision, await applying.plan(decision, {}, "d"), {}, None)
+    (receipt,) = await applying.write(decision, await applying.plan(decision, {}, "d"), {}, {}, freely)
     return receipt
 
 

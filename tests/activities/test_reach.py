@@ -7,10 +7,11 @@ import pytest
 
 from activities.adapters.memory import MemoryCluster
 from activities.applying import Applying
-from activities.authority import Authority, Ruling
+from activities.authority import Authority
 from activities.breaker import Breaker
 from activities.ports import ENROLMENTS, NAMESPACES, PODS
 from activities.records import Records
+from activities.ruling import Ruling
 from signals.entities import Entity
 from signals.policy import Policy
 from signals.requests import Disposition
@@ -43,7 +44,7 @@ async def ruled(cluster: MemoryCluster, other: Entity) -> Ruling:
     plan = await applying.plan(decision, {}, "d")
     assert {write.ref.namespace for write in plan.actions[0].writes} == {"shop", "other"}
     breaker = Breaker(Bucket(), Policy(), lambda: datetime.now(UTC))
-    return await Authority(cluster, keyring()[1], Policy(), breaker).rule(decision, plan, None)
+    return (await Authority(cluster, keyring()[1], Policy(), breaker).rule(decision, plan, None))[action.id]
 
 
 @pytest.mark.parametrize(

@@ -393,10 +393,13 @@ def test_the_executor_changes_nothing_else_of_a_pod(
     assert caged(executor.patch(pod, operation))
 
 
-def test_the_executor_deletes_execs_and_evicts_no_pod(executor: Api, pod: str) -> None:
+def test_the_executor_deletes_and_execs_no_pod_and_evicts_only_where_it_is_enrolled(
+    executor: Api, pod: str
+) -> None:
     assert executor.delete(pod).status == 403
     assert executor.call("POST", f"{pod}/exec").status == 403
-    assert executor.call("POST", f"{pod}/eviction", {}).status == 403
+    elsewhere = "/api/v1/namespaces/kube-system/pods/coredns-0/eviction"
+    assert executor.call("POST", elsewhere, {}).status == 403
 
 
 # ---- all of them --------------------------------------------------------------------------------------------

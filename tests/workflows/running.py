@@ -83,6 +83,7 @@ def workers(
                 executor.hold_stack,
                 executor.revert_stack,
                 executor.extend_stack,
+                executor.advance_stack,
             ],
         ),
         Worker(

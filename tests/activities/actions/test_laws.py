@@ -15,6 +15,7 @@ from activities.adapters.memory import MemoryCluster
 from activities.ports import NETWORK_POLICIES, PODS, ROLE_BINDINGS, Cluster
 from deploy.rbac import executor_binding
 from signals.catalog import load
+from signals.decisions import Inverse
 from signals.errors import NotFound, Unavailable
 from signals.plans import ActionPlan, Plan
 from signals.receipts import Result
@@ -27,7 +28,9 @@ from tests.activities.scenes import POLICIES, Scene, scene
 from tests.activities.worlds import frozen
 
 ACTIONS = load(actions, Action)
-EVERY = pytest.mark.parametrize("kind", sorted(ACTIONS))
+EXACT = sorted(name for name, action in ACTIONS.items() if action.inverse is Inverse.EXACT)
+EVERY = pytest.mark.parametrize("kind", EXACT)
+"""Every action that can be put back; one that cannot has tests of its own."""
 SCENES = pytest.mark.parametrize("policies", sorted(POLICIES))
 
 
@@ -247,3 +250,6 @@ def test_every_action_says_what_it_is() -> None:
     for name, action in ACTIONS.items():
         assert action.summary[0].isupper(), name
         assert action.permissions, name
+        if action.inverse is Inverse.NONE:
+            assert action.deferred, f"{name}: what cannot be put back comes after what can"
+            assert action.passing, f"{name}: nothing of it stands that an undo could take back"

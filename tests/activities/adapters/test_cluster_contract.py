@@ -9,8 +9,16 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
-from activities.ports import NAMESPACES, NETWORK_POLICIES, PODS, Change, Cluster, Manifest
-from signals.errors import Conflict, NotFound
+from activities.ports import (
+    NAMESPACES,
+    NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    Change,
+    Cluster,
+    Manifest,
+)
+from signals.errors import Conflict, NotFound, Refused
 from tests.activities.clusters import KINDS, connected, fresh_namespace
 
 WEB = {"podSelector": {"matchLabels": {"app": "web"}}, "ingress": [{"ports": [{"port": 80}]}]}
@@ -243,3 +251,82 @@ async def test_a_namespace_carries_its_name_as_a_label(cluster: Cluster, space: 
 async def test_a_cluster_knows_which_one_it_is(cluster: Cluster) -> None:
     assert cluster.ref.name
     assert cluster.ref.uid
+
+
+async def running(cluster: Cluster, space: str, name: str) -> Manifest:
+    """Create a pod that counts for a budget."""
+    await pod(cluster, space, name, app="web")
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    status = [{"op": "add", "path": "/status", "value": ready}]
+    return await cluster.patch(PODS.ref(name, space), status, subresource="status")
+
+
+async def budget(cluster: Cluster, space: str, name: str, allowed: int) -> None:
+    """Create a budget over the web pods, as its controller leaves it."""
+    ref = POD_DISRUPTION_BUDGETS.ref(name, space)
+    spec = {"maxUnavailable": allowed, "selector": {"matchLabels": {"app": "web"}}}
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+    await cluster.create(ref, body)
+    status = {
+        "disruptionsAllowed": allowed,
+        "currentHealthy": 1,
+        "desiredHealthy": 1 - allowed,
+        "expectedPods": 1,
+    }
+    value = {**status, "observedGeneration": 1}
+    await cluster.patch(ref, [{"op": "add", "path": "/status", "value": value}], subresource="status")
+
+
+async def test_an_eviction_asked_for_changes_nothing_and_done_it_takes_the_very_pod(
+    cluster: Cluster, space: str
+) -> None:
+    made = await pod(cluster, space, "web-0", app="web")
+    ref = PODS.ref("web-0", space, made["metadata"]["uid"])
+    await cluster.evict(ref, grace_seconds=1, dry_run=True)
+    assert (await cluster.get(ref))["metadata"]["uid"] == ref.uid
+    stranger = ref.model_copy(update={"uid": "00000000-0000-0000-0000-000000000000"})
+    for dry_run in (True, False):
+        with pytest.raises(Conflict):
+            await cluster.evict(stranger, grace_seconds=1, dry_run=dry_run)
+    await cluster.evict(ref, grace_seconds=1)
+    with pytest.raises(NotFound):
+        await cluster.get(ref)
+    with pytest.raises(NotFound):
+        await cluster.evict(ref, grace_seconds=1)
+
+
+async def test_a_disruption_budget_refuses_an_eviction_for_good_and_says_why(
+    cluster: Cluster, space: str
+) -> None:
+    made = await running(cluster, space, "web-0")
+    ref = PODS.ref("web-0", space, made["metadata"]["uid"])
+    await budget(cluster, space, "web", 0)
+    for dry_run in (True, False):
+        with pytest.raises(Refused, match=r"disruption budget.*needs 1 healthy pods and has 1"):
+            await cluster.evict(ref, grace_seconds=1, dry_run=dry_run)
+    await budget(cluster, space, "web-too", 1)
+    with pytest.raises(Refused, match="more than one PodDisruptionBudget"):
+        await cluster.evict(ref, grace_seconds=1)
+    assert await cluster.get(ref)
+
+
+async def test_an_eviction_of_another_pod_of_that_name_spends_the_budget_and_asking_first_does_not(
+    cluster: Cluster, space: str
+) -> None:
+    await running(cluster, space, "web-0")
+    await budget(cluster, space, "web", 1)
+    stranger = PODS.ref("web-0", space, "00000000-0000-0000-0000-000000000000")
+
+    async def allowed() -> int:
+        left = await cluster.get(POD_DISRUPTION_BUDGETS.ref("web", space))
+        return int(left["status"].get("disruptionsAllowed", 0))
+
+    for dry_run, left in ((True, 1), (False, 0)):
+        with pytest.raises(Conflict):
+            await cluster.evict(stranger, grace_seconds=1, dry_run=dry_run)
+        assert await allowed() == left
