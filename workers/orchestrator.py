@@ -116,22 +116,28 @@ class Feeding:
             metrics.stage(Stage.ALERT_TO_SIGNAL, one.event.observed_at, datetime.now(UTC))
 
     async def _signal(self, incident: str, group: list[Arrived], links: tuple[str, ...]) -> None:
-        first = group[0]
-        closed = ""
-        false_alarms: tuple[FalseAlarm, ...] = ()
-        while True:
+        left: list[tuple[str, list[Arrived], str, tuple[FalseAlarm, ...]]] = [(incident, group, "", ())]
+        while left:
+            incident, group, closed, false_alarms = left.pop()
             try:
                 await self._signal_with_start(incident, group, links, closed, false_alarms)
-                break
             except WorkflowAlreadyStartedError:
                 result = await self._closed(incident)
-                group = [one for one in group if one.event.id not in result.events]
-                if not group:
-                    return
-                closed, false_alarms = incident, result.false_alarms
-                incident = await self._routing.reopen(first.event, closed, first.message.accepted_at)
+                fresh = [one for one in group if one.event.id not in result.events]
+                reopened = await self._reopen(incident, fresh)
+                left += [(name, part, incident, result.false_alarms) for name, part in reopened.items()]
+                continue
+            for one in group:
+                await self._routing.join(one.event, incident, one.message.accepted_at, instead_of=closed)
+
+    async def _reopen(self, closed: str, group: list[Arrived]) -> dict[str, list[Arrived]]:
+        """Return what follows a closed incident: one, unless another replica was faster for some subject."""
+        parts: dict[str, list[Arrived]] = defaultdict(list)
         for one in group:
-            await self._routing.join(one.event, incident, one.message.accepted_at, instead_of=closed)
+            into = next(iter(parts), "")
+            name = await self._routing.reopen(one.event, closed, one.message.accepted_at, into)
+            parts[name].append(one)
+        return parts
 
     async def _closed(self, incident: str) -> Closed:
         """Return how a closed incident ended; one that was terminated has nothing to say."""
