@@ -25,10 +25,11 @@ LINE = 1000
 """Characters of one such line at most."""
 
 _NAMESPACED = {
-    "": "Pod ServiceAccount Secret ConfigMap Service ReplicationController",
+    "": "Pod ServiceAccount Secret ConfigMap Service Endpoints ReplicationController",
     "apps": "Deployment ReplicaSet StatefulSet DaemonSet",
     "batch": "Job CronJob",
-    "networking.k8s.io": "NetworkPolicy",
+    "discovery.k8s.io": "EndpointSlice",
+    "networking.k8s.io": "NetworkPolicy Ingress",
     "rbac.authorization.k8s.io": "Role RoleBinding",
     "cilium.io": "CiliumNetworkPolicy",
     "projectcalico.org": "NetworkPolicy",

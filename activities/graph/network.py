@@ -40,13 +40,16 @@ class Network:
         objects: Sequence[Object],
         namespaces: Mapping[str, Labels],
         host_network: HostNetwork = HostNetwork.POD,
+        known: list[Member] | None = None,
     ) -> None:
         """Compile a cluster: pods, workloads and policies among `objects`, and the labels of its namespaces.
+
+        `known` are the pods among the objects, where somebody has looked for them already.
 
         Raises:
             BadInput: an object cannot be understood; it is named.
         """
-        self.members: list[Member] = pods(objects)
+        self.members: list[Member] = pods(objects) if known is None else known
         self.policies: list[Policy] = policies(objects)
         self.universe = Universe(self.members, namespaces, self.policies, host_network)
         self._classes = {direction: self._classify(direction) for direction in DIRECTIONS}
@@ -115,9 +118,18 @@ class Network:
         """Return the policies that speak about a profile, in the order in which they decide."""
         return self._class_of[direction][profile].rulings
 
+    def classes(self, direction: Direction) -> Iterator[tuple[int, Mapping[Answer, int]]]:
+        """Yield the profiles that are judged alike, and what their policies say to whom."""
+        for one in self._classes[direction]:
+            yield one.members, one.answers
+
+    def answers(self, direction: Direction, profile: int) -> Mapping[Answer, int]:
+        """Return what a profile's own policies say to everybody."""
+        return self._class_of[direction][profile].answers
+
     def answer(self, direction: Direction, profile: int, other: int) -> Answer:
         """Return what a profile's own policies say about one other end, given as its bit."""
-        answers = self._class_of[direction][profile].answers
+        answers = self.answers(direction, profile)
         return next(answer for answer, held in answers.items() if held & other)
 
     def on_one_node(self, one: int, other: int) -> bool:

@@ -122,6 +122,23 @@ class Rbac:
                     found.update(scopes.get(namespace, ()))
         return [found[order] for order in sorted(found)]
 
+    def held(self, who: Who) -> list[Binding]:
+        """Return all bindings that hold for someone, wherever that is."""
+        found: dict[int, Binding] = {}
+        for key in who.keys:
+            for bindings in self._by_subject.get(key, {}).values():
+                found.update(bindings)
+        return [found[order] for order in sorted(found)]
+
+    def subjects(self) -> Iterator[str]:
+        """Yield what subjects are looked up by: `u/NAME` and `g/NAME`."""
+        yield from self._by_subject
+
+    def named(self, key: str) -> Iterator[Binding]:
+        """Yield the bindings that name one subject."""
+        for bindings in self._by_subject.get(key, {}).values():
+            yield from (binding for _, binding in bindings)
+
     def rules(self, who: Who, namespace: str) -> Iterator[Rule]:
         """Yield all rules that someone holds in a namespace."""
         for binding in self.bindings(who, namespace):

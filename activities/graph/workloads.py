@@ -6,7 +6,7 @@ and by its template otherwise.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -40,6 +40,8 @@ class Member:
     end: End
     host_network: bool
     node: str | None
+    manifest: Object = field(default_factory=dict, repr=False, compare=False)
+    """The pod, or what its template would make of it."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,12 @@ def pods(objects: Iterable[Object]) -> list[Member]:
     found: list[Member] = []
     for itself, manifest in known.items():
         if itself.kind == "Pod" and (manifest.get("status") or {}).get("phase") not in _ENDED:
-            with _named(itself):
+            with naming(itself):
                 found.append(_member(manifest, _top(itself, manifest, known)))
     there = {member.owner for member in found}
     for itself, manifest in known.items():
         if itself.kind != "Pod":
-            with _named(itself):
+            with naming(itself):
                 top = _top(itself, manifest, known)
                 if str(top) not in there and (top == itself or top not in known):
                     found += [_member(pod, top) for pod in _made_by(itself, manifest)]
@@ -78,7 +80,12 @@ def pods(objects: Iterable[Object]) -> list[Member]:
 
 
 @contextmanager
-def _named(owner: _Owner) -> Iterator[None]:
+def naming(owner: object) -> Iterator[None]:
+    """Say whose it is when something cannot be understood.
+
+    Raises:
+        BadInput: it cannot.
+    """
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -120,6 +127,7 @@ def _member(pod: Object, owner: _Owner) -> Member:
         end=end,
         host_network=bool(spec.get("hostNetwork")),
         node=spec.get("nodeName"),
+        manifest=pod,
     )
 
 

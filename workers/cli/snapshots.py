@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,25 @@ def snapshot_arguments(parser: ArgumentParser) -> None:
     cluster_arguments(parser)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """Objects of one moment, and what is known of how they were taken."""
+
+    snapshot: "Snapshot"
+    at: str | None = None
+    """The moment, RFC 3339; None where files do not say it."""
+    version: tuple[int, int] | None = None
+    """Of the API server, where it was asked."""
+    missing: tuple[str, ...] = ()
+    """What could not be read, a line each."""
+
+
 def load(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> "Snapshot":
+    """Return the objects of the snapshot, or of the live cluster those of some kinds; see `take`."""
+    return take(options, kinds).snapshot
+
+
+def take(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> Taken:
     """Return the objects of the snapshot, or of the live cluster those of some kinds.
 
     What cannot be read live is told to the person, and so are kinds of a snapshot that nobody understands.
@@ -45,10 +64,12 @@ def load(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> "Snapsh
     if snapshot.ignored:
         counted = ", ".join(f"{count} {kind}" for kind, count in sorted(snapshot.ignored.items()))
         note(f"Ignored: {_shown(counted)}.")
-    return snapshot
+    return Taken(snapshot=snapshot)
 
 
-async def _live(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> "Snapshot":
+async def _live(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> Taken:
+    from datetime import UTC, datetime
+
     from activities.graph.documents import Document
     from activities.graph.manifests import gather
     from signals.errors import NotFound, Refused
@@ -68,12 +89,23 @@ async def _live(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> 
             except Refused:
                 refused.append(resource.plural)
                 continue
-            found += [Document({**item, "apiVersion": version, "kind": kind}, LIVE, 0) for item in items]
+            found += [
+                Document({**_bare(item), "apiVersion": version, "kind": kind}, LIVE, 0) for item in items
+            ]
     if len(refused) == len(kinds):
         raise Refused("You may read nothing of what this needs.")
     if refused:
         note(f"You may not read {', '.join(refused)}; what they would change is missing here.")
-    return gather(found)
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    missing = tuple(f"you may not read {plural}" for plural in refused)
+    return Taken(snapshot=gather(found), at=at, missing=missing)
+
+
+def _bare(item: "dict[str, object]") -> "dict[str, object]":
+    """Return an object without what a Secret holds: that it is there is all that anybody asks here."""
+    return {
+        field: value for field, value in item.items() if field not in ("data", "stringData", "binaryData")
+    }
 
 
 def _shown(text: str) -> str:
