@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 from temporalio import activity
@@ -10,7 +10,7 @@ from temporalio import activity
 from activities import metrics
 from activities.notifier import Channel
 from signals.errors import FirebreakError, Unavailable
-from signals.pages import Page
+from signals.pages import AUDIT_FACT, Page
 
 REMEMBERED = 10_000
 """Deliveries kept in memory, so that a retry does not tell the same channel again."""
@@ -21,8 +21,17 @@ _log = logging.getLogger(__name__)
 class Notifying:
     """Reaches people as the liaison does."""
 
-    def __init__(self, channels: Mapping[str, Channel], incidents_url: str | None = None) -> None:
-        """Take open channels by name, and the address under which a browser finds an incident by its id."""
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        incidents_url: str | None = None,
+        anchored: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Take open channels by name, and the address under which a browser finds an incident by its id.
+
+        `anchored` says where the audit record stands: what people were sent, nobody can take back.
+        """
+        self._anchored = anchored
         self._channels = channels
         self._incidents_url = incidents_url
         self._told: dict[tuple[str, str], None] = {}
@@ -40,7 +49,7 @@ class Notifying:
         """
         sending = self._sending.get(page.dedup_key)
         if sending is None:
-            sending = asyncio.create_task(self._tell(self._linked(page)))
+            sending = asyncio.create_task(self._tell(self._linked(self._sealed(page))))
             self._sending[page.dedup_key] = sending
             sending.add_done_callback(lambda _: self._sending.pop(page.dedup_key, None))
         return await asyncio.shield(sending)
@@ -74,6 +83,10 @@ class Notifying:
         self._told[name, page.dedup_key] = None
         if len(self._told) > REMEMBERED:
             del self._told[next(iter(self._told))]
+
+    def _sealed(self, page: Page) -> Page:
+        anchored = self._anchored()
+        return page.model_copy(update={"facts": {**page.facts, AUDIT_FACT: anchored}}) if anchored else page
 
     def _linked(self, page: Page) -> Page:
         if not (self._incidents_url and page.incident):

@@ -8,7 +8,8 @@ what an agent serves is exported to the accounts that may ask, and to no other.
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from deploy.identities import FALCOSIDEKICK, Identity, identities, provisioner
+from deploy.bus import FALCOSIDEKICK, on_the_bus, provisioner
+from deploy.identities import Identity, identities
 from signals.subjects import RUNTIME_GUARDIAN, serving_agent, spiffe_id, threats_api, threats_stream
 
 ANSWERS = "_R_.>"
@@ -44,7 +45,20 @@ def _own(identity: Identity) -> list[str]:
         allowed += [f"$KV.{bucket}.>", f"$JS.API.DIRECT.GET.KV_{bucket}", f"$JS.API.DIRECT.GET.KV_{bucket}.>"]
     for owner in identity.reads:
         allowed += _consuming(threats_stream(owner), identity.agent, threats_api(owner))
+    for stream in identity.inspects:
+        allowed += _inspecting(stream, threats_api(owner_of(stream)))
+    allowed += [stored_subjects(stream) for stream in identity.returns_to]
     return allowed + list(identity.asks) + ([ANSWERS] if identity.serves else [])
+
+
+def _inspecting(stream: str, prefix: str = "$JS.API") -> list[str]:
+    """Return the subjects that reading a stream message by message publishes on."""
+    return [f"{prefix}.STREAM.INFO.{stream}", f"{prefix}.STREAM.MSG.GET.{stream}"]
+
+
+def owner_of(stream: str) -> str:
+    """Return the agent whose stream this is."""
+    return stream.partition("_")[2]
 
 
 def _installing(identity: Identity) -> list[str]:
@@ -100,26 +114,33 @@ def account(identity: Identity, revoked: Collection[str] = ()) -> dict[str, Any]
 
 def _exports(identity: Identity) -> list[dict[str, Any]]:
     """Return what other accounts may call in this one, each named with those that may."""
-    agent, table = identity.agent, identities()
+    agent, table = identity.agent, on_the_bus()
     threats = [
         {"service": subject, "accounts": [reader.agent], "response_type": "stream"}
         for reader in table
         if agent in reader.reads
         for subject in _consuming(threats_stream(agent), reader.agent)
     ]
-    askers = {subject: [one.agent for one in table if subject in one.asks] for subject in identity.serves}
+    callers: dict[str, list[str]] = {}
+    for other in table:
+        called = [subject for subject in other.asks if subject in identity.serves]
+        called += [
+            subject for name in other.inspects if name in identity.streams for subject in _inspecting(name)
+        ]
+        called += [stored_subjects(name) for name in other.returns_to if name in identity.streams]
+        for subject in called:
+            callers.setdefault(subject, []).append(other.agent)
     services = [
         {"service": subject, "accounts": accounts, "response_threshold": ANSWER_WITHIN}
-        for subject, accounts in askers.items()
-        if accounts
+        for subject, accounts in callers.items()
     ]
     return threats + services
 
 
 def _imports(identity: Identity) -> list[dict[str, Any]]:
     """Return what this account calls in others."""
-    threats = [
-        {"service": {"account": owner, "subject": subject}, "to": local}
+    consumed = [
+        (owner, subject, local)
         for owner in identity.reads
         for subject, local in zip(
             _consuming(threats_stream(owner), identity.agent),
@@ -127,7 +148,19 @@ def _imports(identity: Identity) -> list[dict[str, Any]]:
             strict=True,
         )
     ]
-    services = [
-        {"service": {"account": serving_agent(subject), "subject": subject}} for subject in identity.asks
+    inspected = [
+        (owner_of(stream), subject, local)
+        for stream in identity.inspects
+        for subject, local in zip(
+            _inspecting(stream), _inspecting(stream, threats_api(owner_of(stream))), strict=True
+        )
     ]
-    return threats + services
+    called = [(serving_agent(subject), subject) for subject in identity.asks]
+    called += [(owner_of(stream), stored_subjects(stream)) for stream in identity.returns_to]
+    return [
+        *(
+            {"service": {"account": owner, "subject": subject}, "to": local}
+            for owner, subject, local in [*consumed, *inspected]
+        ),
+        *({"service": {"account": owner, "subject": subject}} for owner, subject in called),
+    ]

@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 
 from deploy.admission import admission_policies
+from deploy.bus import client_certificates
 from deploy.crds import custom_resources
 from deploy.freezing import freezing_policies
-from deploy.identities import client_certificates
 from deploy.nats import render
 from deploy.rbac import namespace, roles, service_accounts
 

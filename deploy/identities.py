@@ -5,7 +5,7 @@ exists only while a namespace is enrolled, so that RBAC, not our code, keeps the
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import activities.actions
 import activities.probes
@@ -15,6 +15,7 @@ from signals.approvals import Verb
 from signals.catalog import load
 from signals.errors import BadInput
 from signals.subjects import (
+    AGENTS,
     CREDENTIAL_FREEZER,
     DETECTING,
     DOMAIN,
@@ -28,18 +29,16 @@ from signals.subjects import (
     REMEDIATION_EXECUTOR,
     ROUTING_BUCKET,
     RUNTIME_GUARDIAN,
+    audit_stream,
     dead_stream,
     feed_stream,
     service_subject,
-    spiffe_id,
     state_bucket,
     threats_stream,
 )
 
 EXECUTOR_ROLE = f"firebreak-{REMEDIATION_EXECUTOR}"
 """ClusterRole of the executor inside one enrolled namespace, and the name of the RoleBinding that grants it."""
-FALCOSIDEKICK = "falcosidekick"
-"""NATS identity of a Falcosidekick beside the Runtime Guardian."""
 ONCALL_GROUP = "firebreak:oncall"
 LEAD_GROUP = "firebreak:lead"
 LEAD = "lead"
@@ -72,8 +71,9 @@ class Identity:
 
     `streams` and `buckets` are its own; `reads` names agents whose threats it consumes; `listens` are
     subjects of its own account that reach it without being stored. `serves` are the service subjects on which
-    it answers, `asks` those of other agents that it may ask. `cluster` holds everywhere, `enrolled` in
-    each enrolled namespace, `within` in the namespaces that it names.
+    it answers, `asks` those of other agents that it may ask. `inspects` names streams of others that it may
+    read, message by message; `returns_to` those into which it may put messages back. `cluster` holds
+    everywhere, `enrolled` in each enrolled namespace, `within` in the namespaces that it names.
     """
 
     agent: str
@@ -83,6 +83,8 @@ class Identity:
     listens: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
+    inspects: tuple[str, ...] = ()
+    returns_to: tuple[str, ...] = ()
     cluster: tuple[Grant, ...] = ()
     enrolled: tuple[Grant, ...] = ()
     within: tuple[tuple[str, tuple[Grant, ...]], ...] = ()
@@ -158,7 +160,19 @@ def _executor() -> Identity:
 
 
 def identities() -> tuple[Identity, ...]:
-    """Return the table, in the order of `signals.subjects.AGENTS`."""
+    """Return the table, in the order of `signals.subjects.AGENTS`. Each agent has its part of the audit record."""
+    return tuple(
+        replace(row, streams=(*row.streams, audit_stream(row.agent)), inspects=_anchoring(row.agent))
+        for row in _rows()
+    )
+
+
+def _anchoring(agent: str) -> tuple[str, ...]:
+    """Return what the liaison reads of others to say where their records stand; nothing for any other agent."""
+    return tuple(audit_stream(other) for other in AGENTS if other != LIAISON) if agent == LIAISON else ()
+
+
+def _rows() -> tuple[Identity, ...]:
     return (
         Identity(
             agent=RUNTIME_GUARDIAN,
@@ -220,15 +234,3 @@ def identities() -> tuple[Identity, ...]:
             within=((NAMESPACE, _grants(f"{_COMMANDS}: list, watch", f"{_COMMANDS}/status: patch")),),
         ),
     )
-
-
-def provisioner(agent: str) -> str:
-    """Return the NATS identity that creates one agent's streams at install time; no process runs as it."""
-    return f"provisioner-{agent}"
-
-
-def client_certificates() -> Mapping[str, str]:
-    """Return the name of every NATS client certificate and the one URI SAN it must hold."""
-    agents = [identity.agent for identity in identities()]
-    names = [*agents, *(provisioner(agent) for agent in agents), FALCOSIDEKICK]
-    return {name: spiffe_id(name) for name in names}

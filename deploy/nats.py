@@ -11,14 +11,16 @@ from nats.js.errors import NotFoundError
 
 from activities.adapters.nats import ACK_WAIT_SECONDS, ClientTls
 from deploy.accounts import account, consumers, stored_subjects
-from deploy.identities import Identity, identities, provisioner
+from deploy.bus import on_the_bus, provisioner
+from deploy.identities import Identity
+from signals.audit import KEPT
 
 MAX_PAYLOAD = 4 << 20
 """Largest message, in bytes: a full alert of 1 MiB, redacted and wrapped, has room."""
 
 _MIB = 1 << 20
 _DAY = 24 * 3600.0
-_STREAM_BYTES = {"THREATS": 1024 * _MIB, "FEED": 512 * _MIB, "DEAD": 128 * _MIB}
+_STREAM_BYTES = {"THREATS": 1024 * _MIB, "FEED": 512 * _MIB, "DEAD": 128 * _MIB, "AUDIT": 512 * _MIB}
 _BUCKET_BYTES = 128 * _MIB
 
 
@@ -46,7 +48,7 @@ def render(
     `pki_dir` holds server.crt, server.key and ca.crt, the CA of these clients alone. The monitoring port
     asks nobody for a certificate, so it is bound to loopback.
     """
-    table = identities()
+    table = on_the_bus()
     configuration: dict[str, Any] = {
         "server_name": "firebreak-nats",
         "listen": f"{host}:{port}",
@@ -84,7 +86,7 @@ def _stream(name: str) -> api.StreamConfig:
         retention=api.RetentionPolicy.LIMITS if kept else api.RetentionPolicy.WORK_QUEUE,
         discard=api.DiscardPolicy.NEW,
         max_bytes=_STREAM_BYTES[kind],
-        max_age=7 * _DAY,
+        max_age=KEPT.total_seconds() if kind == "AUDIT" else 7 * _DAY,
         max_msg_size=MAX_PAYLOAD,
         duplicate_window=600.0,
         deny_delete=kept,
@@ -112,7 +114,7 @@ def _bucket(name: str) -> api.StreamConfig:
 
 async def provision(url: str, pki_dir: Path) -> None:
     """Create every stream, bucket and consumer, or bring those of an older store up to date."""
-    for identity in identities():
+    for identity in on_the_bus():
         if not identity.streams and not identity.buckets:
             continue
         name = provisioner(identity.agent)

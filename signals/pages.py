@@ -8,6 +8,9 @@ from pydantic import BaseModel, Field
 from signals.entities import ClusterRef
 from signals.threats import Severity
 
+AUDIT_FACT = "Audit record"
+"""Fact of every page: the beginning of the digest of the last anchor (`signals.audit`)."""
+
 
 class PageKind(StrEnum):
     """Why people are told. A closed list."""

@@ -57,6 +57,11 @@ AGENTS = (
 DETECTING = (RUNTIME_GUARDIAN,)
 """Agents that publish ThreatEvents. They have no access to Temporal."""
 
+OPERATOR = "operator"
+"""NATS identity of whoever runs Firebreak: reads dead letters and the audit record, and puts letters back."""
+REPLAYS_BUCKET = "replays"
+"""Which dead letters were put back."""
+
 OBSERVATIONS = "observations"
 """Service of every detecting agent: what it saw of one entity."""
 QUEUE = "replicas"
@@ -138,7 +143,7 @@ def threats_stream(agent: str) -> str:
 
 
 def threats_api(owner: str) -> str:
-    """Return the JetStream API prefix under which a reader reaches another agent's threats."""
+    """Return the JetStream API prefix under which a reader reaches another agent's streams."""
     return f"firebreak.from.{owner}"
 
 
@@ -175,6 +180,16 @@ def dead_stream(agent: str) -> str:
 def dead_subject(agent: str, source: str) -> str:
     """Return the subject of one agent's dead letters from one source."""
     return f"firebreak.dead.{agent}.{source}"
+
+
+def audit_stream(agent: str) -> str:
+    """Return the stream that holds one agent's part of the audit record."""
+    return f"AUDIT_{agent}"
+
+
+def audit_subject(agent: str) -> str:
+    """Return the subject of one agent's part of the audit record."""
+    return f"firebreak.audit.{agent}.entries"
 
 
 def state_bucket(agent: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deploy.identities import client_certificates
+from deploy.bus import client_certificates
 from deploy.nats import provision, render
 from workers.bus import Bus
 from workers.settings import Settings

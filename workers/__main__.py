@@ -21,12 +21,13 @@ from activities.adapters.kubernetes import KubernetesCluster
 from activities.adapters.memory import MemoryCluster
 from activities.ports import NAMESPACES
 from signals import policy
+from signals.audit import Kind
 from signals.entities import ClusterRef
 from signals.envelope import Signer, Trust
 from signals.errors import BadInput, FirebreakError, SettingsInvalid, Unavailable
 from signals.subjects import AGENTS, LIAISON, NAMESPACE
 from workers import observability, settings
-from workers.agent import Agent, Context
+from workers.agent import BUILD_ID, Agent, Context
 from workers.bus import Bus
 from workers.keyring import PUBLIC, Keyring, OwnKey
 from workers.observability import Observability
@@ -156,6 +157,9 @@ class Process:
                 stopping=self.stopping,
                 ready=lambda: self.ready(agent.name),
             )
+            closing.push_async_callback(context.audit.finish)
+            digest = context.policy.digest
+            context.audit.later(Kind.STARTED, {"policy": digest, "replica": told.replica, "build": BUILD_ID})
             await _while_connected(agent, context)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from workers.settings import Settings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from workers.audit import Audit
     from workers.bus import Bus
 
 
@@ -41,6 +43,13 @@ class Context:
     stopping: asyncio.Event
     ready: Callable[[], None]
     """To be called once the agent serves."""
+
+    @cached_property
+    def audit(self) -> "Audit":
+        """This agent's part of the audit record."""
+        from workers.audit import Audit
+
+        return Audit(self.bus, self.signer, self.cluster.ref, self.settings.replica)
 
 
 @dataclass(frozen=True, kw_only=True)

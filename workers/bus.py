@@ -183,23 +183,41 @@ class Bus:
             return stored
         return None
 
-    async def newest(self, stream: str) -> AsyncGenerator[Stored, None]:
-        """Yield the messages of one of our own streams, the newest first."""
+    async def newest(self, stream: str, owner: str | None = None) -> AsyncGenerator[Stored, None]:
+        """Yield the messages of a stream, the newest first; `owner` is the agent whose it is, if it is not ours."""
         sequence: int | None = None
         while sequence is None or sequence > 0:
-            with translated(f"reading {stream}"):
-                try:
-                    raw = await self._js.get_msg(stream, seq=sequence, subject=None if sequence else ">")
-                except NotFoundError:
-                    return
-            yield Stored(
-                subject=raw.subject,
-                data=raw.data or b"",
-                headers=raw.headers or {},
-                sequence=raw.seq,
-                accepted_at=raw.time,
-            )
-            sequence = int(raw.seq) - 1
+            stored = await self._message(stream, owner, seq=sequence, subject=None if sequence else ">")
+            if stored is None:
+                return
+            yield stored
+            sequence = stored.sequence - 1
+
+    async def oldest(self, stream: str, owner: str | None = None) -> AsyncGenerator[Stored, None]:
+        """Yield the messages of a stream as they came; `owner` is the agent whose it is, if it is not ours."""
+        sequence = 0
+        while stored := await self._message(stream, owner, seq=sequence + 1, subject=">", next=True):
+            yield stored
+            sequence = stored.sequence
+
+    async def read(self, stream: str, sequence: int, owner: str | None = None) -> Stored | None:
+        """Return one message of a stream, or None where there is none (any more)."""
+        return await self._message(stream, owner, seq=sequence)
+
+    async def _message(self, stream: str, owner: str | None, **which: Any) -> Stored | None:
+        js = self._client.jetstream(prefix=threats_api(owner), timeout=ANSWER_SECONDS) if owner else self._js
+        with translated(f"reading {stream}"):
+            try:
+                raw = await js.get_msg(stream, **which)
+            except NotFoundError:
+                return None
+        return Stored(
+            subject=raw.subject,
+            data=raw.data or b"",
+            headers=raw.headers or {},
+            sequence=int(raw.seq),
+            accepted_at=raw.time,
+        )
 
     async def lost(self) -> None:
         """Return when the connection is over for good; see `Connection.lost`."""

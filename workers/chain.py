@@ -52,57 +52,55 @@ class Gap:
         return f"{self.agent}/{self.instance}: {what} between {self.after} and {self.found}"
 
 
-class ThreatPublisher:
-    """Publishes as one instance of one agent. Calls are put in order."""
+class Chain:
+    """One instance's chain in one stream of its agent. Appends are put in order."""
 
-    def __init__(self, bus: Bus, signer: Signer, cluster: ClusterRef, instance: str) -> None:
-        """Hold the connection and the key; the chain is looked up at the first publish."""
+    def __init__(self, bus: Bus, signer: Signer, cluster: ClusterRef, instance: str, stream: str) -> None:
+        """Hold the connection and the key; where the chain stands is looked up at the first append."""
         self._bus, self._signer, self._cluster, self._instance = bus, signer, cluster, instance
+        self._stream = stream
         self._end: _End | None = None
         self._lock = asyncio.Lock()
 
-    async def publish(self, event: ThreatEvent) -> int:
-        """Store one event durably and return its sequence; the same revision twice is stored once.
+    async def append(self, subject: str, event_id: str, body: dict[str, Any], msg_id: str) -> int:
+        """Store one body durably and return its sequence; the same `msg_id` twice is stored once.
 
         Raises:
-            Unavailable: it may or may not be stored; publish it again.
+            Unavailable: it may or may not be stored; append it again.
             BadInput: it is too large for the stream.
         """
         async with self._lock:
             end = self._end or await self._resumed()
             self._end = None  # whatever goes wrong from here on, the stream knows where the chain stands
-            envelope = self._sealed(event, end)
-            accepted = await self._bus.store(
-                envelope.subject,
-                canonical(envelope.model_dump(mode="json")),
-                msg_id=f"{event.id}:{event.revision}",
-            )
+            envelope = self._sealed(subject, event_id, body, end)
+            payload = canonical(envelope.model_dump(mode="json"))
+            accepted = await self._bus.store(subject, payload, msg_id=msg_id)
             if accepted.duplicate:
                 self._end = end if end.position >= accepted.sequence else None
             else:
                 self._end = _End(envelope.seq, envelope.digest, accepted.sequence)
             return accepted.sequence
 
-    def _sealed(self, event: ThreatEvent, end: _End) -> Envelope:
-        text = json.dumps(event.reduced(), ensure_ascii=False).encode("utf-8", "replace")
-        body: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    def _sealed(self, subject: str, event_id: str, body: dict[str, Any], end: _End) -> Envelope:
+        text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        harmless: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
         return self._signer.seal(
             Envelope(
                 cluster=self._cluster,
                 agent=self._signer.agent,
                 instance=self._instance,
-                event_id=event.id,
+                event_id=event_id,
                 at=datetime.now(UTC),
                 seq=end.seq + 1,
                 prev=end.digest,
-                subject=threat_subject(self._signer.agent, event.detector),
-                body=body,
+                subject=subject,
+                body=harmless,
             )
         )
 
     async def _resumed(self) -> _End:
         seen = 0
-        async for stored in self._bus.newest(threats_stream(self._signer.agent)):
+        async for stored in self._bus.newest(self._stream):
             try:
                 envelope = _decoded(stored)
             except Undecodable:
@@ -113,6 +111,25 @@ class ThreatPublisher:
             if seen >= LOOK_BACK:
                 break
         return _End(0, "", 0)
+
+
+class ThreatPublisher:
+    """Publishes as one instance of one agent. Calls are put in order."""
+
+    def __init__(self, bus: Bus, signer: Signer, cluster: ClusterRef, instance: str) -> None:
+        """Hold the connection and the key; the chain is looked up at the first publish."""
+        self._agent = signer.agent
+        self._chain = Chain(bus, signer, cluster, instance, threats_stream(signer.agent))
+
+    async def publish(self, event: ThreatEvent) -> int:
+        """Store one event durably and return its sequence; the same revision twice is stored once.
+
+        Raises:
+            Unavailable: it may or may not be stored; publish it again.
+            BadInput: it is too large for the stream.
+        """
+        subject = threat_subject(self._agent, event.detector)
+        return await self._chain.append(subject, event.id, event.reduced(), f"{event.id}:{event.revision}")
 
 
 def unseal(message: Stored, owner: str, trust: Trust, cluster: ClusterRef) -> Envelope:

@@ -23,6 +23,8 @@ from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
 from signals.subjects import INCIDENT_WORKFLOW, LIAISON, NAMESPACE, remediation_id, state_bucket
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
+from workers.anchoring import Anchoring
+from workers.audited import spoken
 from workers.enrolment import enrol, unenrol
 from workers.grouping import Grouping
 
@@ -166,6 +168,7 @@ class Listening:
             accepted=answer.accepted,
             answer=answer.message,
         )
+        await self._context.audit.note(*spoken(command, answer))
         return answer
 
     async def _sealed(self, approval: Approval) -> Answer:
@@ -205,15 +208,16 @@ async def run(context: Context) -> None:
     channels = connect_all(load(activities.notifiers, Notifier).values(), context.settings.model_dump())
     ui = context.settings.temporal_ui
     incidents = f"{ui}/namespaces/{context.settings.temporal_namespace}/workflows" if ui else None
-    notifying = Notifying(channels, incidents)
+    anchoring = Anchoring(context)
+    notifying = Notifying(channels, incidents, lambda: anchoring.digest)
     listening = Listening(context, context.temporal)
     worker = Worker(
         context.temporal, task_queue=LIAISON, build_id=BUILD_ID, activities=[notifying.tell_people]
     )
     async with worker:
-        ears = asyncio.create_task(listening.listen())
+        work = [asyncio.create_task(listening.listen()), asyncio.create_task(anchoring.run())]
         context.ready()
-        await until_stopped(context, ears)
+        await until_stopped(context, *work)
 
 
 AGENT = Agent(name=LIAISON, run=run)

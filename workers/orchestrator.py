@@ -38,6 +38,7 @@ from signals.subjects import (
 )
 from signals.threats import ThreatEvent
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
+from workers.audited import Audited
 from workers.bus import Bus
 from workers.chain import Chains, threat, unseal
 from workers.delivery import Message
@@ -234,6 +235,7 @@ async def run(context: Context) -> None:
         build_id=BUILD_ID,
         workflows=[IncidentWorkflow, RemediationWorkflow],
         activities=[judging.judge],
+        interceptors=[Audited(context.audit)],
         workflow_runner=RUNNER,
         sticky_queue_schedule_to_start_timeout=STICKY,
         max_cached_workflows=2000,

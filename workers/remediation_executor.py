@@ -6,6 +6,7 @@ stack says itself: Temporal may be gone by then.
 """
 
 import asyncio
+from functools import partial
 
 import structlog
 from temporalio.worker import Worker
@@ -19,6 +20,7 @@ from activities.ports import FREEZES
 from activities.recent import Recent
 from activities.records import Records
 from activities.remediate import Remediating
+from signals.audit import Kind
 from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
 from signals.subjects import (
@@ -30,6 +32,7 @@ from signals.subjects import (
 )
 from signals.subjects import FREEZES as FREEZE_SERVICE
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
+from workers.audited import Audited
 from workers.ownership import Ownership
 from workers.sweeper import Sweeper
 
@@ -61,7 +64,7 @@ async def run(context: Context) -> None:
     )
     kept = Records(records)
     owner = Ownership(temporal, kept, context.cluster.ref, context.policy, context.liaison_key)
-    sweeper = Sweeper(cluster, kept, actions, owner)
+    sweeper = Sweeper(cluster, kept, actions, owner, told=partial(_swept, context))
     worker = Worker(
         temporal,
         task_queue=REMEDIATION_EXECUTOR,
@@ -75,6 +78,7 @@ async def run(context: Context) -> None:
             remediating.extend_stack,
             remediating.advance_stack,
         ],
+        interceptors=[Audited(context.audit)],
         max_concurrent_activities=AT_ONCE,
     )
     async with worker:
@@ -91,6 +95,12 @@ def _freezes(context: Context, consents: Consents) -> Freezes:
         return await context.bus.ask(subject, order, FREEZER_SECONDS)
 
     return Freezes(context.cluster.ref, context.signer, context.trust, ask, consents)
+
+
+async def _swept(context: Context, case: str, writes: list[str]) -> None:
+    """Tell the audit record what the sweeper has put back."""
+    body = {"incident": case, "cause": "nobody acted when the time was up", "notes": writes}
+    await context.audit.note(Kind.REVERTED, body)
 
 
 async def _sweep(sweeper: Sweeper) -> None:

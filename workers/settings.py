@@ -75,6 +75,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     pages_file: Path | None = None
     """JSON lines of every page that was sent, for stacks without a pager; None means none is kept."""
 
+    anchors_file: Path | None = None
+    """JSON lines of where all audit chains stood, kept apart from NATS; None means only pages carry it."""
+
     temporal_ui: str | None = None
     """Base URL of Temporal's UI, for links in pages and in the terminal."""
 

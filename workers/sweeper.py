@@ -10,7 +10,7 @@ dead.
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -57,8 +57,13 @@ class Sweeper:
         actions: Mapping[str, Action],
         owner: Owner,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Callable[[str, list[str]], Awaitable[None]] | None = None,
     ) -> None:
-        """Sweep this cluster; the records say what each action would hold."""
+        """Sweep this cluster; the records say what each action would hold.
+
+        `told` is told each case that was put back, with what was done.
+        """
+        self._told = told
         self._cluster = cluster
         self._records = records
         self._actions = actions
@@ -191,11 +196,14 @@ class Sweeper:
         log.error(
             "nobody put this back when its time was up; the sweeper does", case=case, namespaces=namespaces
         )
-        for result in await release.release(self._cluster, case, namespaces):
+        results = await release.release(self._cluster, case, namespaces)
+        for result in results:
             if not result.done:
                 log.error(
                     "something could not be put back", case=case, write=result.write, reason=result.note
                 )
+        if self._told:
+            await self._told(case, [result.write for result in results if result.done])
 
     async def _hold_on(self, case: str, stack: list[Standing]) -> None:
         """Hold what nobody owns any more: an intruder is not let go because nobody answered."""

@@ -18,7 +18,7 @@ BANNED = {"utils", "util", "helpers", "helper", "common", "manager", "base", "se
 MOST_LINES = 250
 MOST_FUNCTION_LINES = 40
 TABLES = {
-    "deploy/identities.py:identities",
+    "deploy/identities.py:_rows",
     "deploy/crds.py:_commands",
     "deploy/admission.py:_network_policy_cage",
     "deploy/freezing.py:_shape",

@@ -3,15 +3,8 @@
 import pytest
 
 import deploy
-from deploy.identities import (
-    EXECUTOR_ROLE,
-    Grant,
-    Identity,
-    client_certificates,
-    grant,
-    identities,
-    union,
-)
+from deploy.bus import client_certificates
+from deploy.identities import EXECUTOR_ROLE, Grant, Identity, grant, identities, union
 from signals.errors import BadInput
 from signals.subjects import (
     AGENTS,

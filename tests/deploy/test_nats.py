@@ -15,15 +15,17 @@ from nats.js import api
 from nats.js.errors import APIError
 
 from activities.adapters.nats import ClientTls
-from deploy.identities import client_certificates, identities
+from deploy.bus import client_certificates, on_the_bus
 from deploy.nats import MAX_PAYLOAD, provision, render
 from signals.subjects import (
     AGENTS,
     LIAISON,
+    OPERATOR,
     ORCHESTRATOR,
     REMEDIATION_EXECUTOR,
     ROUTING_BUCKET,
     RUNTIME_GUARDIAN,
+    audit_stream,
     dead_stream,
     feed_stream,
     spiffe_id,
@@ -364,7 +366,7 @@ async def test_everything_is_on_disk_and_synced_before_it_is_acknowledged(nats_s
     storage = [config["storage"] for config in stored(nats_server)]
 
     assert configuration["jetstream"]["sync_interval"] == "always"
-    assert len(storage) == sum(len(one.streams) + len(one.buckets) for one in identities())
+    assert len(storage) == sum(len(one.streams) + len(one.buckets) for one in on_the_bus())
     assert set(storage) == {api.StorageType.FILE}
     assert nats_server.monitor("varz")["max_payload"] == MAX_PAYLOAD >= 1 << 20
 
@@ -373,10 +375,19 @@ def test_the_configuration_allows_by_name_only(tmp_path: Path) -> None:
     configuration = json.loads(render(port=1, store_dir=tmp_path, pki_dir=tmp_path))
 
     assert "http" not in configuration
-    assert set(configuration["accounts"]) == set(AGENTS)
+    assert set(configuration["accounts"]) == {*AGENTS, OPERATOR}
     for account in configuration["accounts"].values():
         assert all(one["accounts"] for one in account["exports"])
         for user in account["users"]:
             for rights in user["permissions"].values():
                 assert rights == {"deny": [">"]} or not {">", "$JS.>", "$JS.API.>"} & set(rights["allow"])
-    assert configuration["accounts"][REMEDIATION_EXECUTOR]["exports"] == []
+    exported = {
+        (one["service"], account)
+        for one in configuration["accounts"][REMEDIATION_EXECUTOR]["exports"]
+        for account in one["accounts"]
+    }
+    assert exported == {
+        (f"$JS.API.STREAM.{verb}.{audit_stream(REMEDIATION_EXECUTOR)}", account)
+        for verb in ("INFO", "MSG.GET")
+        for account in (LIAISON, OPERATOR)
+    }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.identities import client_certificates
+from deploy.bus import client_certificates
 from deploy.nats import provision
 from signals.entities import ClusterRef, Entity
 from signals.errors import Refused

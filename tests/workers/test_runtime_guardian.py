@@ -15,7 +15,8 @@ import pytest
 from activities.adapters.memory import MemoryCluster
 from activities.adapters.nats import ClientTls
 from activities.ports import PODS, Change, Entry, KeyValue, Resource
-from deploy.identities import FALCOSIDEKICK, identities
+from deploy.bus import FALCOSIDEKICK
+from deploy.identities import identities
 from signals.catalog import load
 from signals.detector import Detection, Detector
 from signals.detectors import runtime

@@ -99,7 +99,7 @@ def resolve(options: Namespace) -> Target:
     kubeconfig: Path | None = named.get("kubeconfig")
     if kubeconfig is not None and not kubeconfig.is_file():
         raise BadInput(f"There is no kubeconfig {kubeconfig}.")
-    status = None if named.get("temporal") else _running(state_dir(options))
+    status = None if named.get("temporal") else running(state_dir(options))
     return Target(
         state=state_dir(options),
         status=status,
@@ -129,7 +129,12 @@ def cluster_only(options: Namespace) -> Target:
     )  # fmt: skip
 
 
-def _running(state: Path) -> "Status":
+def running(state: Path) -> "Status":
+    """Return the status of the stack that runs in a folder.
+
+    Raises:
+        StackError: none does.
+    """
     from workers.stack.state import read, supervisor
 
     if supervisor(state) is None:

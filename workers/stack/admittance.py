@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from pydantic import BaseModel
 
-from deploy.identities import client_certificates
+from deploy.bus import client_certificates
 from signals.errors import StackError
 from workers.stack import nats
 from workers.stack.layout import Layout

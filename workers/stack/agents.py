@@ -47,6 +47,7 @@ def settings(
             "policy_file": layout.policy if layout.policy.exists() else None,
             **(_receiver(layout, ports) if receives_alerts((process,)) else {}),
             "pages_file": layout.pages,
+            "anchors_file": layout.anchors,
             "trace_file": layout.traces,
             "ready_file": layout.ready / process,
             "metrics_port": metrics_port,

@@ -97,6 +97,11 @@ class Layout:
         return self.root / "pages.jsonl"
 
     @property
+    def anchors(self) -> Path:
+        """Where all audit chains stood, as JSON lines."""
+        return self.root / "anchors.jsonl"
+
+    @property
     def traces(self) -> Path:
         """Every finished span, as JSON lines."""
         return self.root / "traces.jsonl"

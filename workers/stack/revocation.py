@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Collection
 
-from deploy.identities import client_certificates
+from deploy.bus import client_certificates
 from signals.errors import BadInput, StackError
 from signals.subjects import spiffe_id
 from workers.stack import nats

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from deploy.identities import client_certificates
+from deploy.bus import client_certificates
 from signals.envelope import Signer, Trust
 from signals.subjects import AGENTS, ORCHESTRATOR, spiffe_id
 from workers.stack import credentials
