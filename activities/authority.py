@@ -85,6 +85,8 @@ class Authority:
         if approval is None:
             raise Refused("this needs a person's command")
         self._trust.check_sealed(LIAISON, approval)
+        if approval.cluster.uid != self._cluster.ref.uid:
+            raise Refused(f"this command is about cluster {approval.cluster}, not {self._cluster.ref}")
         if approval.incident != incident or approval.verb not in verbs:
             raise Refused(f"this command is to {approval.verb} {approval.incident}")
         return approval

@@ -12,6 +12,7 @@ from activities import writing
 from activities.applying import UNBEGUN, Applying
 from activities.authority import Authority
 from activities.consent import Consents
+from activities.doubting import Doubting
 from activities.ports import Cluster
 from activities.records import Records
 from activities.ruling import LEAD, Ruling, Rulings, asked, dried, overall, part
@@ -41,6 +42,7 @@ class Carrying:
         cluster: Cluster,
         records: Records,
         policy: Policy,
+        doubting: Doubting,
         consents: Consents | None = None,
     ) -> None:
         """Write through `applying` what `authority` allows."""
@@ -49,6 +51,7 @@ class Carrying:
         self._cluster = cluster
         self._records = records
         self._policy = policy
+        self._doubting = doubting
         self._consents = consents
 
     async def out(self, request: ApplyRequest, *, write: bool) -> Outcome:
@@ -68,7 +71,9 @@ class Carrying:
         except Refused as error:
             return self._unplanned(decision, str(error))
         plan, rulings = await self._ruled(decision, plan, recorded, request.approval)
-        if not write:
+        if write:
+            rulings = await self._doubting.unless_replayed(decision, plan, rulings, request.approval)
+        else:
             rulings = {one: _stopped(ruling, decision.why_not) for one, ruling in rulings.items()}
         recorded = await self._withdrawn(recorded, rulings)
         outcome = await self._outcome(decision, plan, rulings, recorded, request.approval)

@@ -48,6 +48,13 @@ async def claim(cluster: Cluster, writes: Sequence[Write]) -> None:
         await _stamp(cluster, sight, RELEASING)
 
 
+async def told(cluster: Cluster, writes: Sequence[Write]) -> datetime | None:
+    """Return the latest expiry that what stands of these writes tells; None where nothing tells one."""
+    sights = await _carrying(cluster, writes)
+    texts = [text for sight in sights for text in _expiries(_annotations(sight.object)).values()]
+    return max((datetime.fromisoformat(text) for text in texts if text != RELEASING), default=None)
+
+
 async def _carrying(cluster: Cluster, writes: Sequence[Write]) -> list[Sight]:
     """Return what stands of these writes and tells an expiry."""
     sights = await every(look(cluster, write) for write in writes)

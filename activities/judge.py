@@ -7,6 +7,7 @@ is read here and its digest goes into every decision, and a workflow never looks
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
@@ -21,12 +22,15 @@ from signals.policy import Policy, Rule
 from signals.requests import JudgeRequest
 from signals.subjects import SPAN_JUDGE
 from signals.threats import ThreatEvent
+from signals.vouching import vouches
 
 BUSY_PER_SECOND = 5
 """Judgements a second above which what follows a first write is spread out (design: a burst of 100)."""
 
 SPREAD_SECONDS = 5.0
 """The longest that it waits. The first half of it belongs to the first writes of the others in the burst."""
+
+FORGED = "the orchestrator did not put them into this incident: somebody wrote them to Temporal"
 
 
 def _overrides(event: ThreatEvent, rule: Rule) -> dict[str, object]:
@@ -101,7 +105,12 @@ class Judging:
 
     def _decide(self, request: JudgeRequest, trace: dict[str, str]) -> Decision:
         now = self._now()
-        scales = weigh(request, self._policy, self._judgements, now)
+        believed = self._believed(request)
+        scales = weigh(believed, self._policy, self._judgements, now)
+        forged = len(request.events) - len(believed.events)
+        if forged:
+            activity.logger.error("%d events that nobody vouches for were left out", forged)
+            scales = replace(scales, page=True).explained("proof", str(forged), "left out", FORGED)
         return self._signer.seal(
             Decision(
                 incident=request.incident,
@@ -125,6 +134,13 @@ class Judging:
                 followup_seconds=self._spread(request.incident, now),
                 trace=trace,
             )
+        )
+
+    def _believed(self, request: JudgeRequest) -> JudgeRequest:
+        """Return the request without the events that the orchestrator did not put into this incident itself."""
+        events = tuple(event for event in request.events if vouches(event, request.incident, self._signer))
+        return (
+            request if len(events) == len(request.events) else request.model_copy(update={"events": events})
         )
 
     def _spread(self, incident: str, now: datetime) -> float:

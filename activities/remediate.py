@@ -17,14 +17,17 @@ from activities.breaker import Breaker
 from activities.caps import Caps
 from activities.carrying import Carrying
 from activities.consent import Consents
+from activities.dossier import Dossiers
+from activities.doubting import Doubting
+from activities.ending import Ending
 from activities.metrics import Stage
 from activities.ports import Cluster, KeyValue
 from activities.records import Records
+from activities.spending import Spending
 from activities.tracing import span
 from activities.turns import Turns
 from activities.upkeep import Upkeep
-from signals.approvals import Verb
-from signals.decisions import Decision, OnExpiry
+from signals.decisions import Decision
 from signals.envelope import Trust
 from signals.errors import Refused
 from signals.policy import Policy
@@ -32,7 +35,6 @@ from signals.receipts import ActionState, Receipt
 from signals.requests import (
     AdvanceRequest,
     ApplyRequest,
-    Cause,
     Disposition,
     ExtendRequest,
     Outcome,
@@ -68,9 +70,23 @@ class Remediating:
         self._upkeep = Upkeep(actions, cluster, self._records, now)
         self._authority = Authority(cluster, trust, policy, Breaker(records, policy, now))
         applying = Applying(actions, cluster, self._records, now)
-        self._carrying = Carrying(applying, self._authority, cluster, self._records, policy, consents)
+        dossiers, spending = Dossiers(records), Spending(records, policy, now)
+        doubting = Doubting(self._records, dossiers, spending, now)
+        self._carrying = Carrying(
+            applying, self._authority, cluster, self._records, policy, doubting, consents
+        )
         caps = Caps(cluster, records, policy, now)
         self._turns = Turns(actions, cluster, self._records, self._authority, self._upkeep, caps, now)
+        self._ending = Ending(
+            cluster=cluster,
+            authority=self._authority,
+            records=self._records,
+            dossiers=dossiers,
+            spending=spending,
+            upkeep=self._upkeep,
+            policy=policy,
+            now=now,
+        )
         self._now = now
 
     @activity.defn
@@ -94,11 +110,12 @@ class Remediating:
         with span(SPAN_APPLY, _trace(request.stack), incident=request.stack.incident):
             async with beating():
                 receipts = list(await self._of(request.stack))
+                await self._ending.may_advance(request)
                 for place, receipt in enumerate(receipts):
                     if receipt.action.id == request.action:
                         receipts[place] = await self._turns.take(receipt)
                         metrics.action(receipts[place])
-                return Stack(receipts=tuple(receipts), target_gone=await self._upkeep.gone(request.stack))
+                return Stack(receipts=tuple(receipts), target_gone=await self._upkeep.gone(receipts))
 
     @activity.defn
     async def verify_stack(self, request: StackRequest) -> Stack:
@@ -111,7 +128,7 @@ class Remediating:
                     if before.state is ActionState.APPLIED:
                         metrics.action(after)
                         metrics.stage(Stage.WRITE_TO_VERIFIED, after.applied_at, self._now())
-                return Stack(receipts=tuple(receipts), target_gone=await self._upkeep.gone(request))
+                return Stack(receipts=tuple(receipts), target_gone=await self._upkeep.gone(receipts))
 
     @activity.defn
     async def hold_stack(self, request: StackRequest) -> Stack:
@@ -123,7 +140,7 @@ class Remediating:
                 receipts.append(await self._upkeep.verified(held))
                 notes += said
             return Stack(
-                receipts=tuple(receipts), target_gone=await self._upkeep.gone(request), notes=tuple(notes)
+                receipts=tuple(receipts), target_gone=await self._upkeep.gone(receipts), notes=tuple(notes)
             )
 
     @activity.defn
@@ -131,8 +148,8 @@ class Remediating:
         """Put everything back, newest first; stop at the first object that somebody else changed."""
         with span(SPAN_REVERT, _trace(request.stack), incident=request.stack.incident):
             async with beating():
-                receipts = list(await self._of(request.stack))
-                await self._may_revert(request, receipts)
+                receipts = await self._ending.stack(request.stack)
+                await self._ending.may_revert(request, receipts)
                 receipts = [await self._turns.settle(one, "put back before its turn") for one in receipts]
                 notes: list[str] = []
                 force = bool(request.approval and request.approval.force)
@@ -147,14 +164,10 @@ class Remediating:
     async def extend_stack(self, request: ExtendRequest) -> Stack:
         """Let everything stand for longer: by a person's word, or because it must hold until there is one."""
         async with beating():
-            receipts = list(await self._of(request.stack))
-            if request.approval is not None:
-                verbs = (Verb.EXTEND, Verb.REJECT)
-                self._authority.prove_command(request.approval, request.stack.incident, verbs)
-            elif all(receipt.on_expiry is OnExpiry.RELEASE for receipt in receipts):
-                raise Refused("this stack is released when its time is up; only a person may extend it")
-            until = self._upkeep.until(request, receipts)
-            extended = [await self._upkeep.extended(receipt, until) for receipt in receipts]
+            receipts = await self._ending.stack(request.stack)
+            until = await self._ending.may_extend(request, receipts)
+            unasked = request.approval is None
+            extended = [await self._upkeep.extended(receipt, until, unasked=unasked) for receipt in receipts]
             if not any(receipt.expires_at == until for receipt in extended):
                 raise Refused("nothing of this stack stands in the cluster any more")
             return Stack(receipts=tuple(extended), notes=(f"it stands until {until:%Y-%m-%d %H:%M:%S} UTC",))
@@ -166,21 +179,6 @@ class Remediating:
         if outcome.disposition is Disposition.APPLIED:
             metrics.stage(Stage.DECISION_TO_WRITE, decision.decided_at, self._now())
             metrics.stage(Stage.ACCEPTED_TO_WRITE, decision.accepted_at, self._now())
-
-    async def _may_revert(self, request: RevertRequest, receipts: list[Receipt]) -> None:
-        """Return if this stack may be put back.
-
-        Raises:
-            Refused: nobody said so, its time is not up, or its target still lives.
-        """
-        if request.cause is Cause.PERSON:
-            verbs = (Verb.UNDO, Verb.STAND_DOWN, Verb.CLOSE, Verb.APPROVE)
-            self._authority.prove_command(request.approval, request.stack.incident, verbs)
-        elif request.cause is Cause.EXPIRED:
-            if max(r.expires_at or self._now() for r in receipts) > self._now():
-                raise Refused("the time of this stack is not up")
-        elif request.cause is Cause.TARGET_GONE and not await self._upkeep.gone(request.stack):
-            raise Refused("a target of this stack still lives")
 
     async def _of(self, stack: StackRequest) -> tuple[Receipt, ...]:
         return await self._records.of(stack, self._cluster.ref.uid)

@@ -11,7 +11,7 @@ from activities.records import Records
 from signals.entities import Entity
 from signals.errors import Drifted, NotFound
 from signals.receipts import ActionState, Receipt, Result
-from signals.requests import ExtendRequest, StackRequest
+from signals.requests import ExtendRequest
 
 
 class Upkeep:
@@ -85,16 +85,17 @@ class Upkeep:
         asked = max((receipt.expires_at or now for receipt in request.stack.receipts), default=now)
         return max(known, min(known, asked) + timedelta(seconds=seconds))
 
-    async def extended(self, receipt: Receipt, until: datetime) -> Receipt:
-        """Let one action stand until then; one of which nothing stands any more stays as it is."""
+    async def extended(self, receipt: Receipt, until: datetime, *, unasked: bool = False) -> Receipt:
+        """Let one action stand until then, and count it if nobody said so; nothing happens where nothing stands."""
         if not receipt.state.stands or not await expiry.extend(self._cluster, receipt.plan.writes, until):
             return receipt
-        return await self._records.store(receipt.model_copy(update={"expires_at": until}))
+        times = receipt.extended + (unasked and receipt.expires_at != until)
+        return await self._records.store(receipt.model_copy(update={"expires_at": until, "extended": times}))
 
-    async def gone(self, stack: StackRequest) -> bool:
-        """Return whether every pod that the stack holds is gone."""
+    async def gone(self, receipts: Sequence[Receipt]) -> bool:
+        """Return whether every pod that these actions hold is gone."""
         targets: dict[str, Entity] = {}
-        for receipt in stack.receipts:
+        for receipt in receipts:
             targets |= {target.key: target for target in receipt.action.targets}
         for target in targets.values():
             try:

@@ -101,6 +101,8 @@ class Receipt(BaseModel, frozen=True):
     applied_at: datetime | None = None
     expires_at: datetime | None = None
     reverted_at: datetime | None = None
+    extended: int = 0
+    """How often it was let stand for longer because nobody answered."""
     checks: tuple[Check, ...] = ()
     evidence: tuple[Captured, ...] = ()
     """What it has captured, in the order of volatility."""

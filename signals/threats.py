@@ -82,6 +82,8 @@ class ThreatEvent(BaseModel, frozen=True, extra="ignore"):
     """The policy line that would silence this suspicion."""
     trace: dict[str, str] = Field(default_factory=dict)
     """The trace context of the alert (`traceparent`), so that one trace spans the incident."""
+    proof: str = ""
+    """The orchestrator's word that it took this from the bus for this incident: `signals.vouching`."""
 
     def reduced(self) -> dict[str, Any]:
         """Return what crosses into a workflow: plain JSON values."""

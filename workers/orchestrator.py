@@ -25,6 +25,7 @@ from activities.metrics import Stage
 from activities.tracing import span
 from signals.catalog import load
 from signals.display import markdown
+from signals.envelope import Signer
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable, Undecodable
 from signals.policy import Policy
 from signals.requests import Batch, Closed, FalseAlarm, IncidentInput
@@ -37,6 +38,7 @@ from signals.subjects import (
     threats_stream,
 )
 from signals.threats import ThreatEvent
+from signals.vouching import vouched
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.audited import Audited
 from workers.bus import Bus
@@ -71,7 +73,14 @@ class Feeding:
     """Turns what detecting agents publish into incidents."""
 
     def __init__(
-        self, *, temporal: Client, bus: Bus, routing: Routing, policy: Policy, liaison_key: str
+        self,
+        *,
+        temporal: Client,
+        bus: Bus,
+        routing: Routing,
+        policy: Policy,
+        liaison_key: str,
+        signer: Signer,
     ) -> None:
         """Feed incidents in this Temporal by this routing table."""
         self._temporal = temporal
@@ -79,6 +88,7 @@ class Feeding:
         self._routing = routing
         self._policy = policy
         self._liaison_key = liaison_key
+        self._signer = signer
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def feed(self, arrived: Sequence[Arrived]) -> None:
@@ -158,7 +168,8 @@ class Feeding:
     ) -> None:
         event = group[0].event
         memo, attributes = visibility.first_sight(incident, event)
-        batch = Batch(events=tuple(one.event for one in group), links=links)
+        events = tuple(vouched(one.event, incident, self._signer) for one in group)
+        batch = Batch(events=events, links=links)
         await self._temporal.start_workflow(
             INCIDENT_WORKFLOW,
             IncidentInput(
@@ -228,6 +239,7 @@ async def run(context: Context) -> None:
         routing=Routing(context.bus.kv(ROUTING_BUCKET), context.cluster.ref),
         policy=context.policy,
         liaison_key=context.liaison_key,
+        signer=context.signer,
     )
     worker = Worker(
         context.temporal,

@@ -2,7 +2,7 @@
 
 The first containment takes the short path: a local activity judges, one activity writes, nothing between.
 What follows (the owner of the stack, the probes, the page, what the UI shows) starts after the write. The tier
-only rises by itself; what is put back is put back by people, by expiry, or by a cancel.
+only rises by itself; what is put back is put back by people or by expiry.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from workflows.approval import ApprovalGate
 from workflows.handover import StackOwner
 from workflows.hearing import heard
 from workflows.obeying import Obeying
-from workflows.options import JUDGE
+from workflows.options import JUDGE, LETS_STAND
 
 
 @workflow.defn
@@ -69,7 +69,8 @@ class IncidentWorkflow(Acting, Obeying):
                 await self._respond_until_quiet()
         except (asyncio.CancelledError, ActivityError) as error:
             if is_cancelled_exception(error):
-                await asyncio.shield(asyncio.create_task(self._stand_down()))
+                leave = self._let_stand if workflow.patched(LETS_STAND) else self._stand_down
+                await asyncio.shield(asyncio.create_task(leave()))
             raise
         return Closed(
             events=tuple(self._file.seen), false_alarms=tuple(self._file.false_alarms), reason=self._closing
@@ -193,8 +194,17 @@ class IncidentWorkflow(Acting, Obeying):
     def _incident(self) -> Incident:
         return picture.incident(self._file, self._waiting)
 
+    async def _let_stand(self) -> None:
+        """A cancel is nobody's word: finish what is being written, leave it to its owner, and tell people."""
+        async with self._writing:
+            await self._stack.hand_over(self._file)
+        text = "cancelled in Temporal: nothing is put back by that; undo or stand-down does it"
+        self._file.note(workflow.now(), text)
+        self._publish()
+        await self._tell(story.note(self._incident(), PageKind.DRIFT, text, workflow.now()))
+
     async def _stand_down(self) -> None:
-        """A cancel: finish what is being written, then put everything back."""
+        """How a cancel was before it needed a person's word; runs that began it so go on so."""
         self._file.stood_down = True
         async with self._writing:
             await self._stack.hand_over(self._file)

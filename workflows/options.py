@@ -39,6 +39,9 @@ CHANGE: dict[str, Any] = {
 }
 """What writes: retried for ever, for every attempt does the same thing once."""
 
+LETS_STAND = "a cancel lets stand"
+"""Patch: what a cancel in Temporal does. It put everything back until somebody else could send one."""
+
 LATE = timedelta(seconds=10)
 """How long a decision may be with the executor before people are told that nothing came of it yet."""
 

@@ -31,6 +31,7 @@ from workflows.approval import ApprovalGate
 from workflows.commands import Commanded
 from workflows.hearing import heard
 from workflows.keeping import Keeping
+from workflows.options import LETS_STAND
 
 
 @workflow.defn
@@ -62,9 +63,20 @@ class RemediationWorkflow(Keeping, Commanded):
                 await self._next()
         except (asyncio.CancelledError, ActivityError) as error:
             if is_cancelled_exception(error):
-                await asyncio.shield(asyncio.create_task(self._revert(Cause.CANCELLED)))
+                told = self._let_stand() if workflow.patched(LETS_STAND) else self._revert_cancelled()
+                await asyncio.shield(asyncio.create_task(told))
             raise
         return Stack(receipts=tuple(self._receipts.values()))
+
+    async def _let_stand(self) -> None:
+        """A cancel is nobody's word: what stands stays, its next owner takes it over, and people are told."""
+        text = "its owner was cancelled in Temporal: nothing is put back by that; undo or stand-down does it"
+        await self._report((text,))
+        await self._told(PageKind.DRIFT, text)
+
+    async def _revert_cancelled(self) -> None:
+        """How a cancel was before it needed a person's word; the executor refuses it now."""
+        await self._revert(Cause.CANCELLED)
 
     async def _over(self) -> bool:
         """Return whether nothing stands, nobody is waited for, and nothing was pushed meanwhile."""

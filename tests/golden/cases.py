@@ -1,16 +1,19 @@
 """Everything that an incident and its stack can live through, as scripts. Each is one case of the goldens."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
+from temporalio.client import WorkflowFailureError
+
 from activities.ports import NETWORK_POLICIES, PODS
 from signals.approvals import Verb
 from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState
-from signals.requests import Batch, RemediationInput, StackRequest
+from signals.requests import RemediationInput, StackRequest
 from signals.subjects import ORCHESTRATOR, REMEDIATION_WORKFLOW, remediation_id
 from signals.threats import Mode, Peer, Severity
 from tests.golden.stage import Faltering, Handle, Slow, Stage, answered
@@ -95,7 +98,7 @@ async def rises(stage: Stage) -> None:
     for confidence, given in ((0.7, {"peer": PEER}), (0.9, {})):
         before = len((await handle.query("incident", result_type=Incident)).receipts)
         event = stage.world.event(place, confidence=confidence, **given)
-        await handle.signal("events", Batch(events=(event,)).model_dump(mode="json"))
+        await handle.signal("events", stage.world.batch(handle.id, event))
         await stage.world.until(handle, lambda one, n=before: len(one.receipts) > n and settled(one))  # type: ignore[misc]  # a default binds the number
     await stage.keep(handle)
     await stage.closes(handle, undo=True)
@@ -227,25 +230,31 @@ async def stand_down(stage: Stage) -> None:
     handle, place = await contained(stage)
     assert (await stage.world.say(handle, Verb.STAND_DOWN)).accepted
     again = stage.world.event(place, technique="T1611")
-    await handle.signal("events", Batch(events=(again,)).model_dump(mode="json"))
+    await handle.signal("events", stage.world.batch(handle.id, again))
     await stage.keep(handle)
     await stage.closes(handle)
 
 
-async def cancelled(stage: Stage) -> None:
-    """A cancel puts everything back."""
+async def cancel_lets_stand(stage: Stage) -> None:
+    """A cancel in Temporal ends the incident and puts nothing back; the owner of its stack obeys a person."""
     handle, _ = await contained(stage)
     await handle.cancel()
-    await undone(stage, handle)
+    with contextlib.suppress(WorkflowFailureError):
+        await handle.result()
     await stage.keep(handle)
+    assert (await stage.world.say(stage.owner(handle), Verb.UNDO)).accepted
+    await stage.owner(handle).result()
+    await stage.keep(handle, "undone")
 
 
-async def owner_cancelled(stage: Stage) -> None:
-    """Somebody cancels the owner of the stack: it puts everything back, and the incident hears of it."""
+async def owner_cancel_lets_stand(stage: Stage) -> None:
+    """Somebody cancels the owner of the stack: what stands stays, and a person's undo finds a new owner."""
     handle, _ = await contained(stage)
     await stage.owner(handle).cancel()
-    await undone(stage, handle)
+    with contextlib.suppress(WorkflowFailureError):
+        await stage.owner(handle).result()
     await stage.keep(handle)
+    assert (await stage.world.say(handle, Verb.UNDO)).accepted
     await stage.closes(handle)
 
 
@@ -321,7 +330,7 @@ async def burst(stage: Stage) -> None:
     pods = [await stage.pod(place, f"web-{number}") for number in range(1, 25)]
     events = [stage.world.event(place, subject=subject) for subject in pods]
     handle = await stage.world.open(*events[:12])
-    await handle.signal("events", Batch(events=tuple(events[12:])).model_dump(mode="json"))
+    await handle.signal("events", stage.world.batch(handle.id, *events[12:]))
     await stage.world.until(handle, lambda one: settled(one) and len(one.events) == len(events))
     await stage.keep(handle)
     await stage.closes(handle, undo=True)
@@ -344,7 +353,7 @@ async def _crowd(stage: Stage, handle: Handle, event: Any) -> None:
     first = (await handle.describe()).run_id
     for revision in range(2, CROWDED):
         again = event.model_copy(update={"revision": revision, "count": revision})
-        await handle.signal("events", Batch(events=(again,)).model_dump(mode="json"))
+        await handle.signal("events", stage.world.batch(handle.id, again))
         if (await handle.describe()).run_id != first:
             return
     raise AssertionError("it never went on in a new run")
@@ -405,10 +414,10 @@ async def false_alarm_then_news(stage: Stage) -> None:
     handle, place = await contained(stage)
     assert (await stage.world.say(handle, Verb.UNDO, reason="false alarm")).accepted
     same = stage.world.event(place)
-    await handle.signal("events", Batch(events=(same,)).model_dump(mode="json"))
+    await handle.signal("events", stage.world.batch(handle.id, same))
     await stage.calm(handle)
     other = stage.world.event(place, detector="container_escape", technique="T1611", confidence=0.93)
-    await handle.signal("events", Batch(events=(other,)).model_dump(mode="json"))
+    await handle.signal("events", stage.world.batch(handle.id, other))
     await stage.world.until(
         handle,
         lambda one: (
@@ -427,7 +436,7 @@ async def news_while_closing(stage: Stage) -> None:
     stage.world.pages.seconds = 2.0
     assert (await stage.world.say(handle, Verb.CLOSE)).accepted
     news = stage.world.event(place)
-    await handle.signal("events", Batch(events=(news,)).model_dump(mode="json"))
+    await handle.signal("events", stage.world.batch(handle.id, news))
     await stage.world.until(handle, settled)
     stage.world.pages.seconds = 0.0
     await asyncio.sleep(2.5)
@@ -442,7 +451,8 @@ CASES = MappingProxyType(
             observed, goes_quiet, restricted, isolated, escalated, rises, shadow,
             approval, rejection, approval_expires, action_expires,
             isolation_asks, isolation_released, isolation_held, extension,
-            undo_stops_at_drift, drift_is_held, stand_down, cancelled, owner_cancelled,
+            undo_stops_at_drift, drift_is_held, stand_down,
+            cancel_lets_stand, owner_cancel_lets_stand,
             terminated, adopted, owner_replaced, close_keep, target_gone,
             burst, continue_as_new, owner_continues_as_new,
             executor_fails_once, executor_is_late, undecodable,

@@ -41,6 +41,7 @@ from signals.requests import (
 )
 from signals.subjects import LIAISON, ORCHESTRATOR, RECEIPTS_BUCKET, REMEDIATION_EXECUTOR
 from signals.threats import Mode, Severity, ThreatEvent
+from signals.vouching import vouched
 from tests.vertical.audit import doubled, written
 from tests.vertical.crashing import MortalCluster
 from tests.vertical.scene import ATTACKER, Scene
@@ -142,11 +143,27 @@ class Hands:
             accepted_at=now,
         )
         judging = Judging(load(activities.policies, Judgement), Policy(), self.signer(ORCHESTRATOR))
+        incident, orchestrator = f"{self.scene.namespace}-case", self.signer(ORCHESTRATOR)
         request = JudgeRequest(
-            incident=f"{self.scene.namespace}-case", cluster=cluster, revision=1, events=(event,)
+            incident=incident,
+            cluster=cluster,
+            revision=1,
+            events=(vouched(event, incident, orchestrator),),
         )
         decided: Decision = await ActivityEnvironment().run(judging.judge, request)
         return decided
+
+    def undo(self, stack: StackRequest) -> RevertRequest:
+        """Return what a person says who puts a stack back."""
+        approval = Approval(
+            id=uuid4().hex,
+            cluster=stack.cluster,
+            verb=Verb.UNDO,
+            incident=stack.incident,
+            actor="oncall",
+            said_at=datetime.now(UTC),
+        )
+        return RevertRequest(stack=stack, cause=Cause.PERSON, approval=self.signer(LIAISON).seal(approval))
 
     def extension(self, stack: StackRequest) -> ExtendRequest:
         """Return what a person says who lets a stack stand for a day longer."""
@@ -187,7 +204,7 @@ async def test_overlapping_attempts_of_one_apply_write_once_and_agree(stage: Sta
         stack = StackRequest(
             incident=request.decision.incident, cluster=stage.cluster.ref, receipts=outcomes[0].receipts
         )
-        back = RevertRequest(stack=stack, cause=Cause.CANCELLED)
+        back = ours.undo(stack)
         await asyncio.gather(
             *(ActivityEnvironment().run(executor.revert_stack, back) for executor in executors)
         )
@@ -227,8 +244,7 @@ class Contest:
         longer = {moment(receipt.expires_at) for receipt in done.receipts if receipt.expires_at}
         assert {moment(one.expires_at) for one in stands if one.expires_at} == longer
         assert {one.action for one in stands if one.action} == {"block_flow", "annotate_pod"}
-        back = RevertRequest(stack=self.stack, cause=Cause.CANCELLED)
-        await ActivityEnvironment().run(self.person.revert_stack, back)
+        await ActivityEnvironment().run(self.person.revert_stack, self.hands.undo(self.stack))
         assert await self.here.changed() == []
 
 

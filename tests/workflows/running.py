@@ -62,7 +62,12 @@ async def temporal() -> WorkflowEnvironment:
 
 
 def workers(
-    client: Client, executor: Remediating, cluster: MemoryCluster, pages: Pages, orchestrator: Signer
+    client: Client,
+    executor: Remediating,
+    cluster: MemoryCluster,
+    pages: Pages,
+    orchestrator: Signer,
+    clock: Clock,
 ) -> tuple[Worker, ...]:
     """Return a worker for each agent that has one."""
     return (
@@ -71,7 +76,9 @@ def workers(
             task_queue=ORCHESTRATOR,
             workflows=[IncidentWorkflow, RemediationWorkflow],
             workflow_runner=RUNNER,
-            activities=[Judging(load(activities.policies, Judgement), Policy(), orchestrator).judge],
+            activities=[
+                Judging(load(activities.policies, Judgement), Policy(), orchestrator, clock.now).judge
+            ],
         ),
         Worker(
             client,
@@ -112,7 +119,7 @@ async def running(cluster: MemoryCluster | None = None, pages: Pages | None = No
     async with AsyncExitStack() as stack:
         environment = await stack.enter_async_context(await temporal())
         stack.enter_context(environment.with_time_skipping_disabled())
-        for worker in workers(environment.client, executor, cluster, pages, signers[ORCHESTRATOR]):
+        for worker in workers(environment.client, executor, cluster, pages, signers[ORCHESTRATOR], clock):
             await stack.enter_async_context(worker)
         yield World(
             client=environment.client,
@@ -122,6 +129,7 @@ async def running(cluster: MemoryCluster | None = None, pages: Pages | None = No
             pages=pages,
             clock=clock,
             liaison=signers[LIAISON],
+            orchestrator=signers[ORCHESTRATOR],
             liaison_key=liaison_key,
             policy=policy,
         )

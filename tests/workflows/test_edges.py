@@ -12,7 +12,6 @@ from temporalio.exceptions import ApplicationError
 from signals.approvals import Approval, Verb
 from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState
-from signals.requests import Batch
 from signals.subjects import KEYWORD_LIST_BYTES, remediation_id
 from signals.threats import Mode, ThreatEvent
 from tests.workflows.world import CROWDED, World, essence, settled
@@ -85,7 +84,7 @@ async def test_five_hundred_entities_fit_the_search_attributes(world: World) -> 
     ]
     events = [world.event(place, confidence=0.3, subject=subject) for subject in subjects]
     handle = await world.open(*events[:250])
-    await handle.signal("events", Batch(events=tuple(events[250:])).model_dump(mode="json"))
+    await handle.signal("events", world.batch(handle.id, *events[250:]))
     await world.until(handle, lambda one: one.summary.state is IncidentState.OBSERVED)
     described = await handle.describe()
     for _ in range(100):
@@ -111,12 +110,12 @@ async def goes_on(handle: WorkflowHandle[Any, Any], signal: str, says: Callable[
     raise AssertionError("it never went on in a new run")
 
 
-async def crowd(handle: WorkflowHandle[Any, Any], event: ThreatEvent) -> None:
+async def crowd(world: World, handle: WorkflowHandle[Any, Any], event: ThreatEvent) -> None:
     """Send revisions of one event until the incident goes on in a new run."""
 
     def again(number: int) -> dict[str, Any]:
         revised = event.model_copy(update={"revision": number, "count": number})
-        return Batch(events=(revised,)).model_dump(mode="json")
+        return world.batch(handle.id, revised)
 
     await goes_on(handle, "events", again)
 
@@ -126,7 +125,7 @@ async def test_a_question_outlives_the_run_in_which_it_was_asked(world: World) -
     event = world.event(place, mode=Mode.APPROVE)
     handle = await world.open(event)
     before = await world.until(handle, lambda one: one.summary.waiting_for is not None)
-    await crowd(handle, event)
+    await crowd(world, handle, event)
     after = await handle.query("incident", result_type=Incident)
     waiting = after.summary.waiting_for
     assert waiting
@@ -159,7 +158,7 @@ async def test_a_command_counts_once_whatever_run_it_comes_to(world: World) -> N
         )
     )
     assert (await world.send(handle, said)).accepted
-    await crowd(handle, event)
+    await crowd(world, handle, event)
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await handle.execute_update("extend", said.model_dump(mode="json"), id=f"{said.id}-again")
     assert "obeyed already" in str(refused.value.cause)
@@ -203,9 +202,11 @@ async def test_the_question_of_an_owner_outlives_a_run_of_its_incident(world: Wo
     handle = await world.open(event)
     await world.until(handle, settled)
     owner = world.client.get_workflow_handle(remediation_id(handle.id))
-    await world.environment.fast_forward(owner, timedelta(hours=24) - timedelta(minutes=14))
+    nearly = timedelta(hours=24) - timedelta(minutes=14)
+    world.clock.ahead += nearly
+    await world.environment.fast_forward(owner, nearly)
     before = await world.until(handle, lambda one: one.summary.waiting_for is not None)
-    await crowd(handle, event)
+    await crowd(world, handle, event)
     waiting = (await handle.query("incident", result_type=Incident)).summary.waiting_for
     assert waiting
     assert waiting == before.summary.waiting_for

@@ -1,11 +1,11 @@
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from signals.approvals import Approval, Verb
 from signals.incidents import IncidentState
 from signals.receipts import ActionState
-from signals.subjects import MEMO
+from signals.subjects import MEMO, remediation_id
 from signals.threats import Mode
 from tests.workflows.world import CLUSTER, World, essence, settled
 
@@ -105,10 +105,31 @@ async def test_a_signal_that_does_not_decode_is_said_and_the_incident_lives(worl
     await world.say(handle, Verb.UNDO)
 
 
-async def test_a_cancel_puts_everything_back(world: World) -> None:
+async def test_a_cancel_in_temporal_puts_nothing_back_and_people_are_told(world: World) -> None:
     place = await world.place()
     handle = await world.open(world.event(place))
     await world.until(handle, settled)
+    held = await world.standing(place)
     await handle.cancel()
-    await world.until(handle, lambda i: i.summary.state is IncidentState.UNDONE)
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    owner = world.client.get_workflow_handle(remediation_id(handle.id))
+    assert any("cancelled in Temporal" in page.text for page in world.pages.about(handle.id))
+    assert await world.standing(place) == held
+    assert (await world.say(owner, Verb.UNDO)).accepted
+    assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]
+
+
+async def test_a_cancelled_owner_leaves_what_stands_and_an_undo_finds_another(world: World) -> None:
+    place = await world.place()
+    handle = await world.open(world.event(place))
+    await world.until(handle, settled)
+    held = await world.standing(place)
+    owner = world.client.get_workflow_handle(remediation_id(handle.id))
+    await owner.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await owner.result()
+    assert any("owner was cancelled" in page.text for page in world.pages.about(handle.id))
+    assert await world.standing(place) == held
+    assert (await world.say(handle, Verb.UNDO)).accepted
     assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]

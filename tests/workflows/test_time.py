@@ -72,9 +72,9 @@ async def test_a_blocked_flow_is_put_back_when_its_time_is_up(world: World) -> N
 
 async def test_an_isolation_asks_and_silence_extends_it_so_often_and_no_more(world: World) -> None:
     place = await world.place()
-    handle = await world.open(world.event(place), extensions=2)
+    handle = await world.open(world.event(place), extensions=world.policy.extensions)
     before = await world.until(handle, settled)
-    for left in (2, 1, 0):
+    for left in reversed(range(world.policy.extensions + 1)):
         until = before.receipts[0].expires_at
         assert until
         await passes(world, owner(world, handle), ISOLATION - ASKED_BEFORE + A_LITTLE)

@@ -25,6 +25,7 @@ from signals.receipts import ActionState
 from signals.requests import Batch, IncidentInput
 from signals.subjects import AGENTS, INCIDENT_WORKFLOW, LIAISON, ORCHESTRATOR
 from signals.threats import Mode, Severity, ThreatEvent
+from signals.vouching import vouched
 from workflows.incident import IncidentWorkflow
 from workflows.options import TASK_TIMEOUT
 
@@ -123,6 +124,7 @@ class World:
     pages: Pages
     clock: Clock
     liaison: Signer
+    orchestrator: Signer
     liaison_key: str
     policy: Policy
 
@@ -166,7 +168,7 @@ class World:
 
     def event(self, place: Place, **given: Any) -> ThreatEvent:
         """Return an alert about the pod of a place."""
-        now = datetime.now(UTC)
+        now = self.clock.now()
         fields: dict[str, Any] = {
             "id": uuid.uuid4().hex,
             "cluster": CLUSTER,
@@ -196,7 +198,7 @@ class World:
             "liaison_key": self.liaison_key,
             "approval_seconds": 900,
             "false_alarm_seconds": 1800,
-            "extensions": 2,
+            "extensions": self.policy.extensions,
             "quiet_seconds": 86400,
         }
         return await self.client.start_workflow(
@@ -205,9 +207,14 @@ class World:
             id=name,
             task_queue=ORCHESTRATOR,
             start_signal="events",
-            start_signal_args=[Batch(events=events).model_dump(mode="json")],
+            start_signal_args=[self.batch(name, *events)],
             task_timeout=TASK_TIMEOUT,
         )
+
+    def batch(self, incident: str, *events: ThreatEvent) -> dict[str, Any]:
+        """Return events for one incident as the orchestrator sends them: it vouches for each."""
+        told = tuple(vouched(event, incident, self.orchestrator) for event in events)
+        return Batch(events=told).model_dump(mode="json")
 
     async def say(
         self, handle: WorkflowHandle[Any, Any], verb: Verb, actor: str = "oncall", **given: Any
@@ -220,7 +227,7 @@ class World:
             "verb": verb,
             "incident": incident,
             "actor": actor,
-            "said_at": datetime.now(UTC),
+            "said_at": self.clock.now(),
         }
         approval = self.liaison.seal(Approval(**fields | given))
         return await self.send(handle, approval)
