@@ -1,4 +1,4 @@
-"""Somebody with raw access to Temporal's frontend: they read all histories, and speak to all workflows and queues."""
+"""Somebody with raw access to Temporal's frontend: they read all histories and speak to every workflow."""
 
 import asyncio
 import json
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from signals.approvals import Approval, Verb
@@ -56,10 +57,8 @@ class Intruder:
                 task_queue=QUEUE,
             )
         except WorkflowFailureError as error:
-            cause: BaseException = error
-            while cause.__cause__:
-                cause = cause.__cause__
-            return f"refused: {cause}"
+            failed = error.cause
+            return f"refused: {failed.cause if isinstance(failed, ActivityError) else failed}"
 
     async def outcome(self, request: BaseModel) -> Outcome | str:
         """Have a decision carried out."""
