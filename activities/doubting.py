@@ -53,7 +53,8 @@ class Doubting:
             why = used if one in approved else doubt
             if why:
                 ruled[one] = replace(ruled[one], disposition=Disposition.STAGED, reason=why)
-        ruled = followed(plan, ruled)
+        fresh = plan.model_copy(update={"actions": tuple(a for a in plan.actions if a.action.id in ruled)})
+        ruled = followed(fresh, ruled)
         left = {one for one, ruling in ruled.items() if ruling.disposition is Disposition.STAGED}
         await self._remember(decision, writable, left if decision.execute else set())
         return ruled

@@ -44,7 +44,7 @@ from signals.threats import Mode, Severity, ThreatEvent
 from signals.vouching import vouched
 from tests.vertical.audit import doubled, written
 from tests.vertical.crashing import MortalCluster
-from tests.vertical.scene import ATTACKER, REVERSE_SHELL, Scene
+from tests.vertical.scene import ATTACKER, Scene
 from tests.vertical.stage import Stage, until
 from workers.__main__ import keys
 from workers.bus import Bus
@@ -130,8 +130,8 @@ class Hands:
             id=uuid4().hex,
             cluster=cluster,
             agent="runtime-guardian",
-            detector="suspicious_egress",
-            rule=REVERSE_SHELL,
+            detector="reverse_shell",
+            rule="a rule",
             title="a suspicion",
             severity=Severity.HIGH,
             confidence=confidence,
