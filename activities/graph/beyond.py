@@ -11,6 +11,7 @@ from activities.graph.port_space import FIRST, LAST, PortRange
 from activities.graph.possessions import containers
 from activities.graph.selectors import members
 from activities.graph.steps import Granted, Known, Proof
+from activities.graph.targets import listed
 from activities.graph.verdicts import Answer
 from activities.graph.walk import Walk
 from activities.graph.ways import IMDS, Met, Ways
@@ -66,12 +67,11 @@ class Beyond:
         return [*found.values(), *self._outside()]
 
     def _forwarded(self) -> Iterator[tuple[int, Leaf]]:
-        left = self._world.census.whole["pod"]
-        for number in self._held:
-            left &= ~(1 << number)
+        told: set[int] = {*self._held}
         for certainty, hops, source, given in sorted(self._walk.forwards, key=lambda one: one[:2]):
-            for number in members(given.targets & left):
-                left &= ~(1 << number)
+            fresh = [number for number in listed(given.targets) if number not in told]
+            told.update(fresh)
+            for number in fresh:
                 name = self._world.census.names[number]
                 yield number, Leaf(name, certainty, hops, source, given.edge, given.proof, given.conditions)
 

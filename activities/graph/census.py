@@ -16,7 +16,9 @@ from activities.graph.manifests import Located
 from activities.graph.network_policy import Object
 from activities.graph.possessions import Possession, possession
 from activities.graph.rbac import Rbac
-from activities.graph.selectors import Labels, union
+from activities.graph.selectors import Labels
+from activities.graph.steps import called
+from activities.graph.targets import Targets
 from activities.graph.workloads import Member, naming
 
 ADMIN = "cluster-admin"
@@ -59,15 +61,15 @@ class Census:
             self.kinds[kind] = range(start, start := start + len(found[kind]))
         self.admin = start
         self.whole = {kind: _ones(places) for kind, places in self.kinds.items()}
-        self._numbers: dict[str, list[int]] = {}
-        for number, name in enumerate(self.names):
-            self._numbers.setdefault(name, []).append(number)
+        self._numbers = _sets((name, number) for number, name in enumerate(self.names))
         self._who: dict[int, Who] = {}
-        self._spread: dict[str, dict[str, int]] = {}
-        self._called: dict[str, dict[str, int]] = {}
+        self._spread: dict[str, dict[str, tuple[int, ...]]] = {}
+        self._called: dict[str, dict[str, tuple[int, ...]]] = {}
         self.tokens = self._tokens()
         self.on_node = self._on_node()
         self.owned = _sets((member.owner, number) for number, member in enumerate(members))
+        self.ends = frozenset(self.kinds["secret"]) - self.tokens.keys()
+        """Secrets that lead nowhere."""
         self.planes = dict(self._planes())
 
     def _found(self, rbac: Rbac, extra: Iterable[str]) -> dict[str, list[str]]:
@@ -103,61 +105,48 @@ class Census:
         """Return whether the objects of a kind come from a cluster: then there are no others."""
         return any("uid" in one["metadata"] for one in self.objects[kind].values())
 
-    def numbers(self, entity: str) -> Sequence[int]:
+    def numbers(self, entity: str) -> tuple[int, ...]:
         """Return the numbers of an entity; none where it is not there."""
         return self._numbers.get(entity, ())
-
-    def bit(self, entity: str) -> int:
-        """Return an entity as a bitset, empty where it is not there."""
-        numbers = self._numbers.get(entity)
-        if numbers is None:
-            return 0
-        return 1 << numbers[0] if len(numbers) == 1 else bitset(numbers)
 
     def kind(self, number: int) -> str:
         """Return the kind of an entity; `cluster-admin` is one of its own."""
         return self.names[number].partition("/")[0]
 
-    def within(self, kind: str, scope: str, names: frozenset[str] | None) -> int:
+    def within(self, kind: str, scope: str, names: frozenset[str] | None) -> Targets:
         """Return the entities of a kind in a namespace (in all, where it is empty or `*`), or some of them."""
         if names is None:
-            return self.whole[kind] if scope in ("", "*") else self._in(kind).get(scope, 0)
+            return self.whole[kind] if scope in ("", "*") else self._in(kind).get(scope, ())
         if scope in ("", "*"):
             called = self._by_last(kind)
-            return union(called.get(name, 0) for name in names)
-        return union(self.bit(f"{kind}/{scope}/{name}") for name in names)
+            return tuple(number for name in sorted(names) for number in called.get(name, ()))
+        return tuple(n for name in sorted(names) for n in self.numbers(f"{kind}/{scope}/{name}"))
 
-    def _in(self, kind: str) -> dict[str, int]:
+    def _in(self, kind: str) -> Mapping[str, tuple[int, ...]]:
         if kind not in self._spread:
             places = self.kinds[kind]
             self._spread[kind] = _sets((self.names[n].split("/")[1], n) for n in places)
         return self._spread[kind]
 
-    def _by_last(self, kind: str) -> dict[str, int]:
+    def _by_last(self, kind: str) -> Mapping[str, tuple[int, ...]]:
         if kind not in self._called:
-            cut = len(kind) + 1
-            plain = kind in ("node", "user", "group")
-            self._called[kind] = _sets(
-                (name[cut:] if plain else name.rpartition("/")[2], n)
-                for n in self.kinds[kind]
-                for name in (self.names[n],)
-            )
+            self._called[kind] = _sets((called(self.names[n]), n) for n in self.kinds[kind])
         return self._called[kind]
 
-    def _tokens(self) -> dict[int, int]:
+    def _tokens(self) -> dict[int, tuple[int, ...]]:
         """Return, for each Secret that holds a token, whose it is."""
-        found: dict[int, int] = {}
+        found: dict[int, tuple[int, ...]] = {}
         for name, manifest in self.objects["Secret"].items():
             notes = manifest["metadata"].get("annotations") or {}
             if manifest.get("type") == TOKEN_TYPE and TOKEN_OF in notes:
                 account = f"{manifest['metadata']['namespace']}/{notes[TOKEN_OF]}"
                 uid = ((self.objects["ServiceAccount"].get(account) or {}).get("metadata") or {}).get("uid")
-                bits = self.bit(f"sa/{account}")
-                if bits and (uid is None or notes.get(TOKEN_UID, uid) == uid):
-                    found |= dict.fromkeys(self.numbers(f"secret/{name}"), bits)
+                whose = self.numbers(f"sa/{account}")
+                if whose and (uid is None or notes.get(TOKEN_UID, uid) == uid):
+                    found |= dict.fromkeys(self.numbers(f"secret/{name}"), whose)
         return found
 
-    def _on_node(self) -> dict[str, int]:
+    def _on_node(self) -> dict[str, tuple[int, ...]]:
         return _sets((member.node, number) for number, member in enumerate(self.members) if member.node)
 
     def _planes(self) -> Iterator[tuple[int, str]]:
@@ -217,20 +206,8 @@ def _ones(places: range) -> int:
     return (1 << places.stop) - (1 << places.start)
 
 
-def _sets(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Return bitsets by key; built from lists of numbers, for a bit at a time copies the whole."""
+def _sets(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
     lists: dict[str, list[int]] = {}
     for key, number in pairs:
         lists.setdefault(key, []).append(number)
-    return {key: bitset(numbers) for key, numbers in lists.items()}
-
-
-def bitset(numbers: Sequence[int]) -> int:
-    """Return some numbers, of which there may be many, as a bitset."""
-    if not numbers:
-        return 0
-    low = min(numbers)
-    room = bytearray((max(numbers) - low) // 8 + 1)
-    for number in numbers:
-        room[(number - low) >> 3] |= 1 << ((number - low) & 7)
-    return int.from_bytes(room, "little") << low
+    return {key: tuple(numbers) for key, numbers in lists.items()}

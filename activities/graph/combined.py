@@ -16,6 +16,7 @@ from activities.graph.rbac import Binding, Rbac
 from activities.graph.rights import EVERYWHERE, NAMESPACES, Rights
 from activities.graph.roles import Role, parse_rules
 from activities.graph.steps import ByRule, Granted, Offer, offer
+from activities.graph.targets import without
 
 ALL = Role("every right", parse_rules(EVERYTHING))
 """What whoever can fill a role holds through it."""
@@ -161,7 +162,7 @@ class Combined:
             by = held.proof(Cap.AS_GROUP)
             yield offer(Edge.IMPERSONATE, self._census.within("group", "", held.names[Cap.AS_GROUP]), by)
             if held.allows(Cap.AS_GROUP, MASTERS):
-                yield offer(Edge.IMPERSONATE, 1 << self._census.admin, by)
+                yield offer(Edge.IMPERSONATE, (self._census.admin,), by)
 
     def _forged(self, held: Sum) -> Iterator[Offer]:
         signed = held.allows(Cap.SIGNER_APPROVE, CLIENT_SIGNER) or held.allows(
@@ -169,7 +170,7 @@ class Combined:
         )
         if held.has(Cap.CSR_CREATE, Cap.CSR_APPROVE) and signed:
             everybody = self._census.whole["user"] | self._census.whole["group"]
-            targets = everybody & ~self._census.bit(f"group/{MASTERS}")
+            targets = without(everybody, self._census.numbers(f"group/{MASTERS}"))
             condition = "the cluster's own signer issues certificates for clients"
             yield offer(Edge.CSR_FORGE, targets, held.proof(Cap.CSR_CREATE), condition)
 

@@ -4,16 +4,15 @@ Files and folders of YAML and JSON, multi-document files, Lists, and what `kubec
 that nobody has applied get what the API server would give them: a namespace, and the label of its name.
 """
 
-import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from activities.graph.documents import Broken, Document, documents
+from activities.graph.quiet import uncollected
 from signals.display import terminal
 from signals.errors import BadInput
 
@@ -104,20 +103,8 @@ def read(path: Path) -> Snapshot:
     Raises:
         BadInput: nothing is there, it cannot be read, or documents are broken: each is named by file and line.
     """
-    with _no_collection():
+    with uncollected():
         return gather(document for file in _files(path) for document in documents(str(file), _bytes(file)))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the garbage collector: it would walk a growing tree, of which nothing is garbage, again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def gather(found: Iterable[Document | Broken]) -> Snapshot:

@@ -1,7 +1,6 @@
 """The ways that a walk took, step by step, with who allows each: made once for all that share them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from activities.graph.beyond import Leaf
@@ -21,8 +20,7 @@ class Hop(NamedTuple):
     conditions: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Reached:
+class Reached(NamedTuple):
     """One thing that can be reached, and the best way there."""
 
     entity: str

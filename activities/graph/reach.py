@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from activities.graph.beyond import Beyond
 from activities.graph.edges import Certainty, Edge
 from activities.graph.paths import Hop, Paths, Reached
+from activities.graph.quiet import uncollected
 from activities.graph.sources import Sources
 from activities.graph.walk import NOTHING_BANNED, Bans, Walk
 from activities.graph.world import World
@@ -75,6 +76,10 @@ class Reach:
             BadInput: it is not there, or an object cannot be understood.
         """
         start = canonical(start)
+        with uncollected():
+            return self._ask(start, bans)
+
+    def _ask(self, start: str, bans: Bans) -> Result:
         kind, name = parse(start)
         starts = self._starts(start, kind, name)
         walk = Walk(self._sources, starts, bans, self._exploit)

@@ -11,7 +11,7 @@ from activities.graph.capabilities import CLUSTER_ONLY, Cap, Names, capabilities
 from activities.graph.census import Census
 from activities.graph.edges import MEANINGS, Certainty, Edge
 from activities.graph.roles import Role
-from activities.graph.selectors import union
+from activities.graph.targets import Targets, joined, without
 
 EVERYWHERE, NAMESPACES = "", "*"
 """Scopes besides a namespace: the cluster with all that is in it, and all its namespaces without it."""
@@ -51,7 +51,7 @@ class Right(NamedTuple):
     """A step that one role makes possible in one scope, and by which of its rights."""
 
     edge: Edge
-    targets: int
+    targets: Targets
     cap: Cap
     certainty: Certainty
     conditions: tuple[str, ...] = ()
@@ -70,6 +70,7 @@ class Rights:
         self._caps: dict[int, Mapping[Cap, Names]] = {}
         self._rights: dict[tuple[str, int], tuple[Right, ...]] = {}
         self._kept: list[Role] = []
+        self._given: dict[str, Targets] = {}
 
     def caps(self, role: Role) -> Mapping[Cap, Names]:
         """Return the rights of a role."""
@@ -100,7 +101,7 @@ class Rights:
             if get in caps and not (self._version and self._version >= _GET_ENOUGH_BEFORE):
                 targets = self._census.within("pod", scope, caps[get])
                 if cap in caps:
-                    targets &= ~self._census.within("pod", scope, caps[cap])
+                    targets = without(targets, self._census.within("pod", scope, caps[cap]))
                 yield _right(edge, targets, get, *(() if self._version else (_OLDER,)))
 
     def _forward(self, caps: Mapping[Cap, Names], scope: str) -> Iterator[Right]:
@@ -120,9 +121,12 @@ class Rights:
             if self._census.permissive(scope):
                 yield _right(Edge.POD_CREATE_ESCAPE, self._census.whole["node"], Cap.POD_CREATE)
 
-    def given(self, scope: str) -> int:
+    def given(self, scope: str) -> Targets:
         """Return the accounts and secrets that a new pod in a scope can have."""
-        return self._census.within("sa", scope, None) | self._census.within("secret", scope, None)
+        if scope not in self._given:
+            kinds = ("sa", "secret")
+            self._given[scope] = joined(self._census.within(kind, scope, None) for kind in kinds)
+        return self._given[scope]
 
     def _changing(self, caps: Mapping[Cap, Names], scope: str) -> Iterator[Right]:
         for cap, kind in CONTROLLERS.items():
@@ -133,28 +137,28 @@ class Rights:
                     for namespace, name in self._controllers.get(kind, ())
                     if scope in (EVERYWHERE, NAMESPACES, namespace) and (names is None or name in names)
                 ]
-                owned = union(self._census.owned.get(f"{place}/{name}[{kind}]", 0) for place, name in met)
+                owned = [self._census.owned.get(f"{place}/{name}[{kind}]", ()) for place, name in met]
                 places = sorted({namespace for namespace, _ in met})
-                yield _right(Edge.WORKLOAD_PATCH, union(map(self.given, places)) | owned, cap)
+                yield _right(Edge.WORKLOAD_PATCH, joined([*owned, *map(self.given, places)]), cap)
                 if any(map(self._census.permissive, places)):
                     yield _right(Edge.POD_CREATE_ESCAPE, self._census.whole["node"], cap)
 
     def _nodes(self, caps: Mapping[Cap, Names]) -> Iterator[Right]:
         if Cap.EVERYTHING in caps:
-            yield _right(Edge.CLUSTER_ADMIN, 1 << self._census.admin, Cap.EVERYTHING)
+            yield _right(Edge.CLUSTER_ADMIN, (self._census.admin,), Cap.EVERYTHING)
         if Cap.NODE_PROXY in caps:
             names = caps[Cap.NODE_PROXY]
             on = self._census.on_node
             yield _right(
                 Edge.NODE_PROXY,
-                union(on.get(name, 0) for name in (on if names is None else names)),
+                joined(on.get(name, ()) for name in (on if names is None else sorted(names))),
                 Cap.NODE_PROXY,
             )
         if Cap.WEBHOOKS in caps:
             condition = "a webhook of the attacker's is called for what others write"
-            yield _right(Edge.ADMISSION_CONTROL, 1 << self._census.admin, Cap.WEBHOOKS, condition)
+            yield _right(Edge.ADMISSION_CONTROL, (self._census.admin,), Cap.WEBHOOKS, condition)
 
 
-def _right(edge: Edge, targets: int, cap: Cap, *conditions: str) -> Right:
+def _right(edge: Edge, targets: Targets, cap: Cap, *conditions: str) -> Right:
     certainty = Certainty.CONDITIONAL if conditions else MEANINGS[edge].certainty
     return Right(edge, targets, cap, certainty, conditions)

@@ -10,6 +10,7 @@ from activities.graph.edges import MEANINGS, Certainty, Edge
 from activities.graph.network_policy import Object
 from activities.graph.rbac import Binding, Rbac
 from activities.graph.roles import Role
+from activities.graph.targets import Targets
 
 
 class Granted(NamedTuple):
@@ -84,16 +85,16 @@ class ByRule:
 
 
 class Offer(NamedTuple):
-    """One kind of step to many targets (a bitset of entities), how sure it is, and under which conditions."""
+    """One kind of step to many targets , how sure it is, and under which conditions."""
 
     edge: Edge
-    targets: int
+    targets: Targets
     proof: Proof
     certainty: Certainty = Certainty.DIRECT
     conditions: tuple[str, ...] = ()
 
 
-def offer(edge: Edge, targets: int, proof: Proof, *conditions: str) -> Offer:
+def offer(edge: Edge, targets: Targets, proof: Proof, *conditions: str) -> Offer:
     """Return an offer that is as sure as its kind is."""
     certainty = MEANINGS[edge].certainty
     return Offer(edge, targets, proof, Certainty.CONDITIONAL if conditions else certainty, conditions)

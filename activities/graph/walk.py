@@ -16,6 +16,7 @@ from activities.graph.roles import Role
 from activities.graph.selectors import members
 from activities.graph.sources import Sources
 from activities.graph.steps import ByRule, Known, Offer, offer
+from activities.graph.targets import bitset
 from activities.graph.world import World
 
 
@@ -72,15 +73,18 @@ class Walk:
         self.world: World = self.sources.world
         self._seen = 0
         self._confined: dict[int, tuple[Certainty, str]] = {}
-        self._confined_bits = 0
+        self._locked: set[int] = set()
+        """What is held inside of a pod only, so far."""
+        self._late: list[int] = []
         self._copies: dict[int, _Copy] = {}
         self._done: set[tuple[str, int]] = set()
         self._summed: set[frozenset[tuple[str, int]]] = set()
         self._next = len(self.world.census.names)
+        self._ends = self.world.census.ends
         self._waiting: dict[Certainty, dict[int, list[_Waiting]]] = {one: {} for one in Certainty}
         for start in self.starts:
             self.arrivals[start] = Arrival(Certainty.DIRECT, 0)
-            self._seen |= 1 << start
+            self._late.append(start)
             self._confine(start)
         for start in self.starts:
             self._expand(start)
@@ -101,28 +105,42 @@ class Walk:
     def _arrive(self, certainty: Certainty, hops: int, waiting: _Waiting) -> None:
         """Take what an offer leads to and is not reached yet."""
         given = waiting.offer
-        fresh = given.targets & ~self._seen
-        for number in members(fresh) if fresh else ():
-            if self._banned(waiting.source, given, number):
-                continue
-            self._seen |= 1 << number
-            self.arrivals[number] = Arrival(certainty, hops, waiting.source, given)
+        arrival = Arrival(certainty, hops, waiting.source, given)
+        held_again = self._held_again(waiting) if self._locked else []
+        for number in self._fresh(waiting.source, given):
+            self.arrivals[number] = arrival
             if given.edge is Edge.MOUNTS and waiting.source in self._confined:
                 self._keep_inside(number, self._confined[waiting.source])
             elif given.edge in _BY_NETWORK:
                 self._confine(number)
-            self._expand(number)
-        again = given.targets & self._confined_bits & ~fresh
-        if again and waiting.source not in self._confined and given.edge not in _BY_NETWORK:
-            self._freed(certainty, hops, waiting, again)
+            if number not in self._ends:
+                self._expand(number)
+        for number in held_again:
+            self._locked.discard(number)
+            self._expand(self._copy(_Copy(number), arrival))
 
-    def _freed(self, certainty: Certainty, hops: int, waiting: _Waiting, again: int) -> None:
-        """Look again at what was only held inside: now it is held outside."""
-        for number in members(again):
-            if not self._banned(waiting.source, waiting.offer, number):
-                self._confined_bits &= ~(1 << number)
-                copy = self._copy(_Copy(number), Arrival(certainty, hops, waiting.source, waiting.offer))
-                self._expand(copy)
+    def _fresh(self, source: int, given: Offer) -> list[int]:
+        """Return what an offer leads to that is not reached yet, and note that it is."""
+        if isinstance(given.targets, int):
+            self._seen |= bitset(self._late)
+            self._late = []
+            fresh = [*members(given.targets & ~self._seen)]
+        else:
+            fresh = [number for number in given.targets if number not in self.arrivals]
+        fresh = self._allowed(source, given, fresh)
+        self._late += fresh
+        return fresh
+
+    def _held_again(self, waiting: _Waiting) -> list[int]:
+        """Return what was only held inside of a pod, and is now held outside of it."""
+        source, given = waiting
+        if source in self._confined or given.edge in _BY_NETWORK:
+            return []
+        if isinstance(given.targets, int):
+            found = [number for number in sorted(self._locked) if given.targets >> number & 1]
+        else:
+            found = [number for number in given.targets if number in self._locked]
+        return self._allowed(source, given, found)
 
     def _copy(self, copy: _Copy, arrival: Arrival) -> int:
         number, self._next = self._next, self._next + 1
@@ -130,11 +148,13 @@ class Walk:
         self.arrivals[number] = arrival
         return number
 
-    def _banned(self, source: int, given: Offer, target: int) -> bool:
+    def _allowed(self, source: int, given: Offer, targets: list[int]) -> list[int]:
+        """Return the targets of an offer that no ban means."""
         if not self.bans.steps:
-            return False
-        names = self.world.census.names
-        return (given.edge, names[self.base(source)], names[target]) in self.bans.steps
+            return targets
+        start = self.world.census.names[self.base(source)]
+        banned = {target for edge, origin, target in self.bans.steps if (edge, origin) == (given.edge, start)}
+        return [number for number in targets if self.world.census.names[number] not in banned]
 
     def _confine(self, number: int) -> None:
         """Note that a pod which is held from inside cannot reach the API server, where that is so."""
@@ -145,13 +165,13 @@ class Walk:
 
     def _keep_inside(self, number: int, why: tuple[Certainty, str]) -> None:
         self._confined[number] = why
-        self._confined_bits |= 1 << number
+        self._locked.add(number)
 
     def _expand(self, number: int) -> None:
         """Put all offers of something that was just reached where their turn will come."""
         arrival = self.arrivals[number]
         for given in self._offers(number, arrival):
-            if not given.targets & (~self._seen | self._confined_bits):
+            if self._vain(given):
                 continue
             if given.edge is Edge.PORT_FORWARD and not self.exploit:
                 worse = max(arrival.certainty, given.certainty)
@@ -163,6 +183,13 @@ class Walk:
                 given = given._replace(certainty=worse, conditions=(*given.conditions, why))
             worse = max(arrival.certainty, given.certainty)
             self._waiting[worse].setdefault(arrival.hops + 1, []).append(_Waiting(number, given))
+
+    def _vain(self, given: Offer) -> bool:
+        """Return whether an offer to few leads to nothing that is new."""
+        targets = given.targets
+        return not isinstance(targets, int) and all(
+            one in self.arrivals and one not in self._locked for one in targets
+        )
 
     def _offers(self, number: int, arrival: Arrival) -> Iterable[Offer]:
         census, base = self.world.census, self.base(number)
@@ -219,7 +246,7 @@ class Walk:
             ]
             if new:
                 grown = (*(one for one in held if one.binding is None), *new)
-                step = offer(gain.edge, 0, Known(granted))
+                step = offer(gain.edge, (), Known(granted))
                 arrived = Arrival(arrival.certainty, arrival.hops + 1, number, step)
                 self._expand(self._copy(_Copy(self.base(number), grown), arrived))
 
