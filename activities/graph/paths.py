@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from activities.graph.arrivals import Arrival
 from activities.graph.beyond import Leaf
 from activities.graph.edges import Certainty, Edge
 from activities.graph.steps import ByRule, Granted
-from activities.graph.walk import Arrival, Walk
+from activities.graph.walk import Walk
 from activities.graph.world import World
 
 

@@ -4,12 +4,13 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from activities.graph.arrivals import NOTHING_BANNED, Bans
 from activities.graph.beyond import Beyond
 from activities.graph.edges import Certainty, Edge
 from activities.graph.paths import Hop, Paths, Reached
 from activities.graph.quiet import uncollected
 from activities.graph.sources import Sources
-from activities.graph.walk import NOTHING_BANNED, Bans, Walk
+from activities.graph.walk import Walk
 from activities.graph.world import World
 from signals.errors import BadInput
 

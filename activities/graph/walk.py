@@ -7,8 +7,8 @@ there: such holders are `confined`, and are looked at again when somebody outsid
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from activities.graph.arrivals import NOTHING_BANNED, Arrival, Bans, Copy, Waiting
 from activities.graph.combined import Gain, Held
 from activities.graph.edges import Certainty, Edge
 from activities.graph.rights import EVERYWHERE
@@ -18,41 +18,6 @@ from activities.graph.sources import Sources
 from activities.graph.steps import ByRule, Known, Offer, offer
 from activities.graph.targets import bitset
 from activities.graph.world import World
-
-
-class Arrival(NamedTuple):
-    """How something was first reached: how sure, after how many steps, from where, by which offer."""
-
-    certainty: Certainty
-    hops: int
-    source: int | None = None
-    offer: Offer | None = None
-
-
-class _Waiting(NamedTuple):
-    """An offer whose turn comes when all that is nearer is done."""
-
-    source: int
-    offer: Offer
-
-
-@dataclass(frozen=True)
-class Bans:
-    """What the walk must not use: bindings by id, and steps as (edge, from, to)."""
-
-    bindings: frozenset[str] = frozenset()
-    steps: frozenset[tuple[Edge, str, str]] = frozenset()
-
-
-NOTHING_BANNED = Bans()
-
-
-@dataclass
-class _Copy:
-    """Something that is already reached, held in another way: outside of its pod, or with more rights."""
-
-    base: int
-    held: tuple[Held, ...] = ()
 
 
 @dataclass
@@ -76,12 +41,12 @@ class Walk:
         self._locked: set[int] = set()
         """What is held inside of a pod only, so far."""
         self._late: list[int] = []
-        self._copies: dict[int, _Copy] = {}
+        self._copies: dict[int, Copy] = {}
         self._done: set[tuple[str, int]] = set()
         self._summed: set[frozenset[tuple[str, int]]] = set()
         self._next = len(self.world.census.names)
         self._ends = self.world.census.ends
-        self._waiting: dict[Certainty, dict[int, list[_Waiting]]] = {one: {} for one in Certainty}
+        self._waiting: dict[Certainty, dict[int, list[Waiting]]] = {one: {} for one in Certainty}
         for start in self.starts:
             self.arrivals[start] = Arrival(Certainty.DIRECT, 0)
             self._late.append(start)
@@ -102,7 +67,7 @@ class Walk:
             for waiting in rounds.pop(hops):
                 self._arrive(certainty, hops, waiting)
 
-    def _arrive(self, certainty: Certainty, hops: int, waiting: _Waiting) -> None:
+    def _arrive(self, certainty: Certainty, hops: int, waiting: Waiting) -> None:
         """Take what an offer leads to and is not reached yet."""
         given = waiting.offer
         arrival = Arrival(certainty, hops, waiting.source, given)
@@ -117,7 +82,7 @@ class Walk:
                 self._expand(number)
         for number in held_again:
             self._locked.discard(number)
-            self._expand(self._copy(_Copy(number), arrival))
+            self._expand(self._copy(Copy(number), arrival))
 
     def _fresh(self, source: int, given: Offer) -> list[int]:
         """Return what an offer leads to that is not reached yet, and note that it is."""
@@ -131,7 +96,7 @@ class Walk:
         self._late += fresh
         return fresh
 
-    def _held_again(self, waiting: _Waiting) -> list[int]:
+    def _held_again(self, waiting: Waiting) -> list[int]:
         """Return what was only held inside of a pod, and is now held outside of it."""
         source, given = waiting
         if source in self._confined or given.edge in _BY_NETWORK:
@@ -142,7 +107,7 @@ class Walk:
             found = [number for number in given.targets if number in self._locked]
         return self._allowed(source, given, found)
 
-    def _copy(self, copy: _Copy, arrival: Arrival) -> int:
+    def _copy(self, copy: Copy, arrival: Arrival) -> int:
         number, self._next = self._next, self._next + 1
         self._copies[number] = copy
         self.arrivals[number] = arrival
@@ -182,7 +147,7 @@ class Walk:
                 worse = max(certainty, given.certainty)
                 given = given._replace(certainty=worse, conditions=(*given.conditions, why))
             worse = max(arrival.certainty, given.certainty)
-            self._waiting[worse].setdefault(arrival.hops + 1, []).append(_Waiting(number, given))
+            self._waiting[worse].setdefault(arrival.hops + 1, []).append(Waiting(number, given))
 
     def _vain(self, given: Offer) -> bool:
         """Return whether an offer to few leads to nothing that is new."""
@@ -206,7 +171,7 @@ class Walk:
                 return self.sources.node(base)
         return self._identity(number, base, copy, arrival)
 
-    def _identity(self, number: int, base: int, copy: _Copy | None, arrival: Arrival) -> Iterator[Offer]:
+    def _identity(self, number: int, base: int, copy: Copy | None, arrival: Arrival) -> Iterator[Offer]:
         held = self.sources.held(base, self.bans.bindings)
         if copy is None:
             yield from self.sources.groups(base)
@@ -248,7 +213,7 @@ class Walk:
                 grown = (*(one for one in held if one.binding is None), *new)
                 step = offer(gain.edge, (), Known(granted))
                 arrived = Arrival(arrival.certainty, arrival.hops + 1, number, step)
-                self._expand(self._copy(_Copy(self.base(number), grown), arrived))
+                self._expand(self._copy(Copy(self.base(number), grown), arrived))
 
     def _covered(self, scope: str, role: Role) -> bool:
         """Return whether all that a role leads to was looked at, here or everywhere."""

@@ -1,17 +1,21 @@
-"""Runs every measurement, prints a table, and writes it as JSON."""
+"""Runs every measurement, prints a table, and writes it as JSON.
+
+`python -m tests.bench graph` measures only the engines that need no stack.
+"""
 
 import asyncio
 import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from temporalio.worker import Worker
 
 from activities.ports import Resource
+from tests.bench import graph
 from tests.bench.ceiling import QUEUE, Bare, CeilingWorkflow, Writing
 from tests.bench.ground import Ground, Victim, broken
 
@@ -132,6 +136,14 @@ async def main() -> dict[str, Figures]:
     return rows
 
 
+def say(line: str) -> None:
+    """Print one row as soon as it is there."""
+    print(line, flush=True)  # noqa: T201
+
+
 if __name__ == "__main__":
-    figures = asyncio.run(main())
-    Path(sys.argv[1] if len(sys.argv) > 1 else "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
+    arguments = [one for one in sys.argv[1:] if one != "graph"]
+    figures: Mapping[str, Mapping[str, float | str]] = graph.main(say)
+    if "graph" not in sys.argv[1:]:
+        figures = {**figures, **asyncio.run(main())}
+    Path(arguments[0] if arguments else "bench.json").write_text(json.dumps(figures, indent=2) + "\n")

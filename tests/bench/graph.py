@@ -35,6 +35,8 @@ LIMITS = {
 }
 """What is promised for the first size."""
 
+_CLI = "from workers.cli import main; raise SystemExit(main())"
+
 Figures = dict[str, float]
 
 
@@ -82,8 +84,8 @@ def batch() -> Figures:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [
             sys.executable,
-            "-m",
-            "workers.cli",
+            "-c",
+            _CLI,
             "can",
             "--snapshot",
             str(cluster),
