@@ -73,9 +73,13 @@ def _histogram(metric: Metric) -> "Histogram":
     )
 
 
-def alert(feed: str, outcome: str = "accepted") -> None:
-    """Count one alert of a feed; `outcome` is `accepted`, or a word for why not (`undecodable`, `too_large`)."""
-    _counter(Metric.ALERTS).add(1, {"feed": feed, "outcome": outcome})
+def alert(feed: str, outcome: str = "accepted", times: int = 1) -> None:
+    """Count records of a feed.
+
+    `outcome` is `accepted`, `harmless` where nothing comes of it, or a word for why not (`undecodable` …).
+    """
+    if times:
+        _counter(Metric.ALERTS).add(times, {"feed": feed, "outcome": outcome})
 
 
 def threat(event: ThreatEvent) -> None:

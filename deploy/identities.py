@@ -25,6 +25,7 @@ from signals.subjects import (
     NAMESPACE,
     OBSERVATIONS,
     ORCHESTRATOR,
+    RBAC_AUDITOR,
     RECEIPTS_BUCKET,
     REMEDIATION_EXECUTOR,
     ROUTING_BUCKET,
@@ -184,6 +185,16 @@ def _rows() -> tuple[Identity, ...]:
             buckets=(state_bucket(RUNTIME_GUARDIAN),),
             listens=("falco.>",),
             serves=(service_subject(RUNTIME_GUARDIAN, OBSERVATIONS),),
+            cluster=_grants(
+                "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
+            ),
+            temporal=False,
+        ),
+        Identity(
+            agent=RBAC_AUDITOR,
+            streams=(threats_stream(RBAC_AUDITOR), feed_stream(RBAC_AUDITOR), dead_stream(RBAC_AUDITOR)),
+            buckets=(state_bucket(RBAC_AUDITOR),),
+            serves=(service_subject(RBAC_AUDITOR, OBSERVATIONS),),
             cluster=_grants(
                 "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
             ),

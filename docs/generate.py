@@ -13,6 +13,7 @@ import activities.actions
 import activities.notifiers
 import activities.policies
 import activities.probes
+import signals.detectors.rbac
 import signals.detectors.runtime
 from activities.action import Action
 from activities.judgement import Judgement
@@ -22,6 +23,7 @@ from activities.probe import Probe
 from docs import commands, documents, wire
 from docs.rendering import documented, fields, page, permissions, table
 from signals.approvals import Verb as Spoken
+from signals.auditing import AuditDetector
 from signals.catalog import load
 from signals.decisions import Inverse, OnExpiry, Tier
 from signals.detector import Detector
@@ -109,8 +111,24 @@ def detectors() -> str:
         for one in load(signals.detectors.runtime, Detector).values()
     )
     heads = ("Detector", "Raised by", "Technique", "Severity", "Confidence", "Because")
-    intro = "Each alert raises exactly one of these suspicions. `*` stands for all names that begin so."
-    return page("Detectors", intro, table(heads, rows))
+    intro = (
+        "Each of Falco's alerts raises exactly one of the Runtime Guardian's suspicions; `*` stands for all names "
+        "that begin so. A request to the API server raises none of the RBAC Auditor's, or several; where the "
+        "confidence is graded by who asked, the highest is shown."
+    )
+    requests = (
+        (
+            f"`{one.name}`",
+            ", ".join(f"`{resource}`" for resource in one.resources),
+            one.technique or "",
+            one.severity.value,
+            max(one.graded(event).confidence or 0 for event in one.fires_on),
+            one.because,
+        )
+        for one in load(signals.detectors.rbac, AuditDetector).values()
+    )
+    body = f"## Runtime Guardian\n\n{table(heads, rows)}\n\n## RBAC Auditor\n\n"
+    return page("Detectors", intro, body + table(("Detector", "Requests about", *heads[2:]), requests))
 
 
 def actions() -> str:

@@ -39,6 +39,7 @@ BREAK_GLASS_GROUP = "firebreak:break-glass"
 """Who may change what holds a pod with everything of ours dead. Nobody is in it by being an administrator."""
 
 RUNTIME_GUARDIAN = "runtime-guardian"
+RBAC_AUDITOR = "rbac-auditor"
 ORCHESTRATOR = "orchestrator"
 FORENSIC_INVESTIGATOR = "forensic-investigator"
 REMEDIATION_EXECUTOR = "remediation-executor"
@@ -47,6 +48,7 @@ LIAISON = "liaison"
 
 AGENTS = (
     RUNTIME_GUARDIAN,
+    RBAC_AUDITOR,
     ORCHESTRATOR,
     FORENSIC_INVESTIGATOR,
     REMEDIATION_EXECUTOR,
@@ -54,7 +56,7 @@ AGENTS = (
     LIAISON,
 )
 """Process, ServiceAccount, NATS identity and task queue share these names."""
-DETECTING = (RUNTIME_GUARDIAN,)
+DETECTING = (RUNTIME_GUARDIAN, RBAC_AUDITOR)
 """Agents that publish ThreatEvents. They have no access to Temporal."""
 
 OPERATOR = "operator"

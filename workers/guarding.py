@@ -2,33 +2,29 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 from pydantic import ValidationError
 
 from activities import metrics
 from activities.tracing import inject, span
-from signals.detector import Detection
 from signals.errors import BadInput, Unavailable, Undecodable
-from signals.subjects import RUNTIME_GUARDIAN, SPAN_DETECT
-from signals.telemetry.falco import Alert
-from workers import feed
-from workers.attribution import Attributing, name_key
+from signals.subjects import SPAN_DETECT
+from signals.threats import ThreatEvent
 from workers.bus import Bus
 from workers.chain import ThreatPublisher
-from workers.counting import Counted, Counting, Sighting, fingerprint
+from workers.counting import Counted, Counting, Sighting
 from workers.delivery import Message
+from workers.feed import Record, Source
 from workers.intake import AT_ONCE
-from workers.pod_index import PodIndex
-from workers.suspicion import Suspicion, peer_of
 
-SETTLE_SECONDS = 0.3
-"""How long an alert about an unknown pod waits for the watch to catch up."""
-UNKNOWN_LIMIT = 1000
-"""Names of unknown pods that are remembered, so that no alert waits for them again."""
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 AGAIN_SECONDS = 1.0
 """When a message that could not be handled comes again."""
 QUIET_SECONDS = 1.5
@@ -37,11 +33,42 @@ QUIET_SECONDS = 1.5
 log = structlog.get_logger(__name__)
 
 
+class Suspected(Protocol):
+    """One suspicion, before it is counted."""
+
+    @property
+    def key(self) -> str:
+        """What it shares with the same one about the same subject."""
+
+    @property
+    def rule(self) -> str:
+        """The name by which the policy knows it."""
+
+    @property
+    def detector_name(self) -> str:
+        """The detector that raised it."""
+
+    def event(self, counted: Counted, trace: dict[str, str]) -> ThreatEvent:
+        """Return the event that says it, as often as it was counted."""
+
+
+class Reading(Protocol[T_contra]):
+    """What the records of one feed mean."""
+
+    async def settle(self, given: Sequence[T_contra]) -> None:
+        """Give what is known of the cluster a moment to catch up with these records."""
+
+    def suspicions(
+        self, given: T_contra, accepted_at: datetime, place: tuple[int, int]
+    ) -> Iterable[tuple[Suspected, Sighting]]:
+        """Return what one record raises; `place` is its message's sequence, and its position in it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One alert of the feed, understood, with what it takes to count it and to tell it."""
+    """One suspicion that a record of the feed raises, with what it takes to count it and to tell it."""
 
-    suspicion: Suspicion
+    suspicion: Suspected
     sighting: Sighting
     message: Message
     trace: dict[str, str]
@@ -52,26 +79,24 @@ class Seen:
         return self.message.deliveries > 1
 
 
-class Guarding:
+class Guarding(Generic[T]):
     """Turns feed messages into threat events."""
 
     def __init__(
         self,
         *,
-        detection: Detection,
-        index: PodIndex,
+        source: Source[T],
+        reading: Reading[T],
         counting: Counting,
         publisher: ThreatPublisher,
         bus: Bus,
     ) -> None:
-        """Detect with this catalogue, attribute by this index, count in this bucket."""
-        self._detection = detection
-        self._index = index
-        self._attributing = Attributing(index.cluster, index)
+        """Read this feed, understand it so, and count in this bucket."""
+        self._source = source
+        self._reading = reading
         self._counting = counting
         self._publisher = publisher
         self._bus = bus
-        self._unknown: dict[tuple[str, str], None] = {}
         self._trailing: dict[str, tuple[Seen, Counted, float]] = {}
         self.at_work = asyncio.Lock()
         """Held while messages are in hand."""
@@ -83,14 +108,14 @@ class Guarding:
 
     async def _handle(self, messages: Sequence[Message]) -> None:
         batches = [(message, await self._decoded(message)) for message in messages]
-        await self._settle([record.alert for _, records in batches for record in records])
+        await self._reading.settle([record.alert for _, records in batches for record in records])
         groups: defaultdict[str, list[Seen]] = defaultdict(list)
         for message, records in batches:
             for position, record in enumerate(records):
                 if position % AT_ONCE == 0:
                     await asyncio.sleep(0)
-                seen = self._see(message, position, record)
-                groups[seen.suspicion.key].append(seen)
+                for seen in self._see(message, position, record):
+                    groups[seen.suspicion.key].append(seen)
         outcomes = await asyncio.gather(*(self._tell(key, group) for key, group in groups.items()))
         failed = {sequence for outcome in outcomes for sequence in outcome}
         for message in messages:
@@ -99,46 +124,20 @@ class Guarding:
             else:
                 await message.ack()
 
-    async def _decoded(self, message: Message) -> tuple[feed.Record, ...]:
+    async def _decoded(self, message: Message) -> tuple[Record[T], ...]:
         if message.deliveries > 1:
-            metrics.redelivery(RUNTIME_GUARDIAN)
+            metrics.redelivery(self._source.agent)
         try:
-            return feed.decode(message.data)
+            return self._source.decode(message.data)
         except Undecodable as error:
             log.error("a feed message was buried", sequence=message.sequence, reason=str(error))
             await self._bus.bury("feed", message.data, str(error), message.headers)
             return ()
 
-    async def _settle(self, alerts: Sequence[Alert]) -> None:
-        """Give the watch a moment where alerts name pods that it does not show; once for each name."""
-        named = {name for alert in alerts if (name := name_key(alert))}
-        await self._index.settle_modes({namespace for namespace, _ in named}, SETTLE_SECONDS)
-        named = {name for name in named if not self._index.by_name(name)}
-        waiting = named - self._unknown.keys()
-        await asyncio.gather(*(self._index.settle(name, SETTLE_SECONDS) for name in waiting))
-        self._unknown.update(dict.fromkeys(name for name in waiting if not self._index.by_name(name)))
-        while len(self._unknown) > UNKNOWN_LIMIT:
-            del self._unknown[next(iter(self._unknown))]
-
-    def _see(self, message: Message, position: int, record: feed.Record) -> Seen:
-        alert = record.alert
-        detector = self._detection.suspect(alert)
-        attribution = self._attributing.find(alert, about_node=detector.about_node)
-        suspicion = Suspicion(
-            cluster=self._index.cluster,
-            alert=alert,
-            detector=detector,
-            attribution=attribution,
-            peer=peer_of(detector, alert, attribution, self._index),
-            accepted_at=message.accepted_at,
-        )
-        at = alert.time or int(message.accepted_at.timestamp()) * 10**9
-        return Seen(
-            suspicion=suspicion,
-            sighting=Sighting(at, fingerprint(alert, message.sequence, position)),
-            message=message,
-            trace=record.trace,
-        )
+    def _see(self, message: Message, position: int, record: Record[T]) -> Iterator[Seen]:
+        place = message.sequence, position
+        for suspicion, sighting in self._reading.suspicions(record.alert, message.accepted_at, place):
+            yield Seen(suspicion=suspicion, sighting=sighting, message=message, trace=record.trace)
 
     async def _tell(self, key: str, group: list[Seen]) -> set[int]:
         """Count one suspicion and publish it; return the sequences of the messages that must come again."""
@@ -172,12 +171,12 @@ class Guarding:
                 del self._trailing[event]
 
     async def _publish(self, seen: Seen, counted: Counted) -> None:
-        with span(SPAN_DETECT, seen.trace, detector=seen.suspicion.detector.name):
+        with span(SPAN_DETECT, seen.trace, detector=seen.suspicion.detector_name):
             try:
                 event = seen.suspicion.event(counted, inject() or seen.trace)
                 await self._publisher.publish(event)
             except (ValidationError, BadInput) as error:
-                log.error("a suspicion was buried", rule=seen.suspicion.alert.rule, reason=str(error))
+                log.error("a suspicion was buried", rule=seen.suspicion.rule, reason=str(error))
                 await self._bus.bury("suspicion", seen.message.data, str(error), seen.message.headers)
                 return
         metrics.threat(event)

@@ -18,23 +18,24 @@ log = structlog.get_logger(__name__)
 class Senders:
     """Who may send, by bearer token; the tokens themselves are not kept, only their hashes."""
 
-    def __init__(self, tokens: Mapping[str, str], path: Path | None = None) -> None:
-        """Know these tokens, by sender; those of the file `path` once it is another one."""
+    def __init__(self, tokens: Mapping[str, str], path: Path | None = None, setting: str = "") -> None:
+        """Know these tokens, by sender; those of the file `path`, which `setting` names, once it is another one."""
         self._path = path
+        self._setting = setting
         self._changed = _changed_at(path)
         self._hashes = _hashes(tokens)
 
     @classmethod
-    def read(cls, path: Path | None) -> Self:
+    def read(cls, path: Path | None, setting: str) -> Self:
         """Read the JSON object of sender to token; without a file nobody may send.
 
         Raises:
             SettingsInvalid: it cannot be read, or holds something else.
         """
         if path is None:
-            log.warning("no alert is accepted over HTTP: FIREBREAK_FALCO_TOKENS_FILE is not set")
+            log.warning("nothing is accepted over HTTP: no tokens are set", setting=f"{setting}_TOKENS_FILE")
             return cls({})
-        return cls(_tokens(path), path)
+        return cls(_tokens(path, setting), path, setting)
 
     def who(self, authorization: str) -> str | None:
         """Return the sender whose token this is: `Bearer TOKEN`, or `Basic` with the token as password.
@@ -58,7 +59,7 @@ class Senders:
             return
         self._changed = changed
         try:
-            self._hashes = _hashes(_tokens(self._path))
+            self._hashes = _hashes(_tokens(self._path, self._setting))
         except SettingsInvalid as error:
             log.error("the new tokens cannot be read; the old ones count", error=str(error))
         else:
@@ -72,13 +73,13 @@ def _changed_at(path: Path | None) -> int:
         return 0
 
 
-def _tokens(path: Path) -> dict[str, str]:
+def _tokens(path: Path, setting: str) -> dict[str, str]:
     try:
         tokens = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise SettingsInvalid(f"FIREBREAK_FALCO_TOKENS_FILE: {path}: {error}") from error
+        raise SettingsInvalid(f"{setting}_TOKENS_FILE: {path}: {error}") from error
     if not isinstance(tokens, dict) or not all(isinstance(one, str) and one for one in tokens.values()):
-        raise SettingsInvalid(f"FIREBREAK_FALCO_TOKENS_FILE: {path} must be a JSON object of sender to token")
+        raise SettingsInvalid(f"{setting}_TOKENS_FILE: {path} must be a JSON object of sender to token")
     return tokens
 
 

@@ -66,6 +66,30 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     falco_key_file: Path | None = None
     """TLS key of the receiver."""
 
+    audit_host: str = "127.0.0.1"
+    """Address on which the RBAC Auditor receives audit events."""
+
+    audit_port: int = Field(default=2802, ge=0, le=65535)
+    """TCP port of the same."""
+
+    audit_tokens_file: Path | None = None
+    """JSON object of sender name to bearer token. Without it no audit event is accepted over HTTP."""
+
+    audit_cert_file: Path | None = None
+    """TLS certificate chain of that receiver; None means plain HTTP, for loopback only."""
+
+    audit_key_file: Path | None = None
+    """TLS key of that receiver."""
+
+    audit_log_file: Path | None = None
+    """Audit log of an API server on this machine, followed across its rotations; None means none."""
+
+    trusted_users: str = ""
+    """User names, separated by commas, that the RBAC Auditor trusts, as controllers that read all secrets."""
+
+    max_audit_bytes: int = Field(default=16 << 20, ge=1024)
+    """Largest accepted body of audit events, in bytes: an API server sends 400 at once. More is 413."""
+
     max_alert_bytes: int = Field(default=1 << 20, ge=1024)
     """Largest accepted HTTP body, in bytes; more is 413. JetStream's own limit is 1 MiB a message."""
 

@@ -13,8 +13,8 @@ from signals.telemetry.moments import moment
 from signals.threats import Peer, ThreatEvent
 from workers.attribution import Attribution
 from workers.counting import Counted, key_of
-from workers.feed import FALCO
 from workers.pod_index import PodIndex
+from workers.sources import FALCO
 
 AHEAD = timedelta(seconds=30)
 """How far an alert's time may be ahead of JetStream's before that is said."""
@@ -36,6 +36,16 @@ class Suspicion:
     def observed_at(self) -> datetime:
         """When it happened, by the alert's own clock; when it was accepted, if the alert tells no time."""
         return moment(self.alert.time) if self.alert.time else self.accepted_at
+
+    @property
+    def rule(self) -> str:
+        """The rule that Falco's author named."""
+        return self.alert.rule
+
+    @property
+    def detector_name(self) -> str:
+        """The detector that raised it."""
+        return self.detector.name
 
     @property
     def key(self) -> str:

@@ -7,7 +7,6 @@ stays with every alert.
 
 import hashlib
 import json
-import re
 from math import isfinite
 from typing import Any
 
@@ -17,9 +16,8 @@ from signals.errors import Undecodable
 from signals.redaction import has_hint, redact, redact_named
 from signals.telemetry.bodies import loads
 from signals.telemetry.moments import nanoseconds
+from signals.telemetry.texts import CUT, clean
 
-CUT = "[...]"
-"""How falcosidekick, and we, mark a text that was cut."""
 TEXT_LIMIT = 4096
 """Characters kept of one text. Linux gives a process name less, and Falco a command line no more."""
 FIELD_LIMIT = 128
@@ -31,8 +29,6 @@ SIDEKICK_LIMIT = 512
 Scalar = str | int | float | bool
 
 _NOTHING = frozenset({"", "<NA>", "<na>", "N/A"})
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
-_SPACES = "\t\n\r\x0b\x0c\u2028\u2029"
 _INT64 = 1 << 63
 
 
@@ -145,23 +141,23 @@ def _cleaned(wire: _Wire) -> _Wire:
     """Return the same with harmless text, within bounds."""
     given = wire.output_fields or {}
     fields = {
-        _clean(name, SIDEKICK_LIMIT): _clean(value) if isinstance(value, str) else value
+        clean(name, SIDEKICK_LIMIT): clean(value, TEXT_LIMIT) if isinstance(value, str) else value
         for name, value in list(given.items())[:FIELD_LIMIT]
     }
     if len(given) > FIELD_LIMIT:
         fields["firebreak.left_out"] = f"{len(given) - FIELD_LIMIT} fields {CUT}"
     if sum(len(value) for value in fields.values() if isinstance(value, str)) > ALERT_LIMIT:
         for name, value in fields.items():
-            fields[name] = _clean(value, SIDEKICK_LIMIT) if isinstance(value, str) else value
+            fields[name] = clean(value, SIDEKICK_LIMIT) if isinstance(value, str) else value
     return _Wire(
-        rule=_clean(wire.rule.strip(), SIDEKICK_LIMIT),
-        priority=_clean(wire.priority or "", SIDEKICK_LIMIT),
-        source=_clean(wire.source or "", SIDEKICK_LIMIT),
-        hostname=_clean(wire.hostname or "", SIDEKICK_LIMIT),
-        output=_clean(wire.output or ""),
-        message=_clean(wire.message or ""),
+        rule=clean(wire.rule.strip(), SIDEKICK_LIMIT),
+        priority=clean(wire.priority or "", SIDEKICK_LIMIT),
+        source=clean(wire.source or "", SIDEKICK_LIMIT),
+        hostname=clean(wire.hostname or "", SIDEKICK_LIMIT),
+        output=clean(wire.output or "", TEXT_LIMIT),
+        message=clean(wire.message or "", TEXT_LIMIT),
         time=wire.time,
-        tags=tuple(_clean(tag, SIDEKICK_LIMIT) for tag in (wire.tags or ())[:FIELD_LIMIT]),
+        tags=tuple(clean(tag, SIDEKICK_LIMIT) for tag in (wire.tags or ())[:FIELD_LIMIT]),
         output_fields=fields,
     )
 
@@ -170,19 +166,6 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return "" if value in _NOTHING else value
     return "" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _clean(text: str, limit: int = TEXT_LIMIT) -> str:
-    """Return text without control, direction and surrogate characters, at most `limit` long.
-
-    A text that is cut loses its last word, so that no half of a secret stays behind unrecognised.
-    """
-    if not text.isascii() or not text.isprintable():
-        text = _CONTROL.sub(lambda found: " " if found[0] in _SPACES else "\ufffd", text)
-    if len(text) <= limit:
-        return text
-    kept = text[: limit - len(CUT)]
-    return (kept.rpartition(" ")[0] or kept) + CUT
 
 
 def _scalar(value: Any) -> Scalar | None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from signals.errors import Undecodable
 from signals.telemetry.bodies import split
-from signals.telemetry.falco import ALERT_LIMIT, CUT, FIELD_LIMIT, TEXT_LIMIT, Alert, read, redacted
+from signals.telemetry.falco import ALERT_LIMIT, FIELD_LIMIT, TEXT_LIMIT, Alert, read, redacted
 from signals.telemetry.moments import moment, nanoseconds
+from signals.telemetry.texts import CUT
 
 FALCO = (
     b'{"output":"09:17:28.304966461: Notice Unexpected connection (command=node /usr/src/app.js)",'

@@ -17,14 +17,17 @@ from activities.adapters.memory import MemoryCluster
 from deploy.nats import provision
 from signals.errors import SettingsInvalid
 from signals.subjects import RUNTIME_GUARDIAN, dead_stream, feed_stream
+from signals.telemetry.falco import Alert
 from tests.nats_server import NatsServer, connected, nats_server, serving
 from tests.workers.guardian import SENDER, TOKEN, Guardian, alert, settings_for
 from workers import feed
 from workers.bus import REASON, Bus
+from workers.doors import falco_door
 from workers.intake import Intake
 from workers.receiver import Receiver
 from workers.senders import Senders
 from workers.settings import Settings
+from workers.sources import ALERTS
 from workers.stack.pki import SERVER, Authority, Subject
 
 __all__ = ["nats_server"]
@@ -39,15 +42,18 @@ DEAD = dead_stream(RUNTIME_GUARDIAN)
 async def receiving(server: NatsServer, folder: Path, **given: object) -> AsyncIterator[Guardian]:
     """Run the receiver alone: what it stores stays in the feed."""
     settings = settings_for(server, folder, **given)
-    async with connected(server, RUNTIME_GUARDIAN) as bus, Receiver(settings, Intake(bus)):
+    async with (
+        connected(server, RUNTIME_GUARDIAN) as bus,
+        Receiver(falco_door(settings), Intake(bus, ALERTS)),
+    ):
         yield Guardian(settings, MemoryCluster(), bus)
 
 
-async def stored(bus: Bus) -> tuple[feed.Record, ...]:
+async def stored(bus: Bus) -> tuple[feed.Record[Alert], ...]:
     """Return the last records of the feed."""
     last = await bus.last(FEED)
     assert last is not None
-    return feed.decode(last.data)
+    return ALERTS.decode(last.data)
 
 
 async def sequence(bus: Bus, stream: str) -> int:
@@ -150,7 +156,7 @@ async def test_falcos_own_output_may_send_the_token_as_a_password(
 async def test_without_tokens_nobody_may_send(nats_server: NatsServer, tmp_path: Path) -> None:
     async with connected(nats_server, RUNTIME_GUARDIAN) as bus:
         settings = settings_for(nats_server, tmp_path).model_copy(update={"falco_tokens_file": None})
-        async with Receiver(settings, Intake(bus)):
+        async with Receiver(falco_door(settings), Intake(bus, ALERTS)):
             door = Guardian(settings, MemoryCluster(), bus)
             assert (await door.post(alert()))[0] == 401
             assert (await door.post(alert(), headers={"Authorization": "Bearer "}))[0] == 401
@@ -296,7 +302,7 @@ async def test_settings_that_cannot_work_are_named(
     settings = settings_for(nats_server, tmp_path).model_copy(update=given)
     async with connected(nats_server, RUNTIME_GUARDIAN) as bus:
         with pytest.raises(SettingsInvalid, match=reason):
-            Receiver(settings, Intake(bus))
+            Receiver(falco_door(settings), Intake(bus, ALERTS))
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"a": 1}', '{"a": ""}'])
@@ -304,14 +310,14 @@ def test_a_file_of_tokens_that_holds_something_else_is_refused(tmp_path: Path, c
     path = tmp_path / "tokens.json"
     path.write_text(content)
     with pytest.raises(SettingsInvalid, match="FALCO_TOKENS_FILE"):
-        Senders.read(path)
+        Senders.read(path, "FIREBREAK_FALCO")
 
 
 async def test_a_port_that_is_taken_is_named(nats_server: NatsServer, tmp_path: Path) -> None:
     async with receiving(nats_server, tmp_path) as door:
         taken = Settings.model_validate(door.settings.model_dump())
         with pytest.raises(SettingsInvalid, match="FALCO_PORT"):
-            async with Receiver(taken, Intake(door.bus)):
+            async with Receiver(falco_door(taken), Intake(door.bus, ALERTS)):
                 raise AssertionError("it listens")
 
 

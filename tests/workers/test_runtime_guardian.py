@@ -23,11 +23,12 @@ from signals.detectors import runtime
 from signals.envelope import Signer
 from signals.policy import parse
 from signals.subjects import RUNTIME_GUARDIAN, dead_stream, feed_stream, feed_subject, state_bucket
-from signals.telemetry.falco import read
+from signals.telemetry.falco import Alert, read
 from signals.threats import Mode, Severity, ThreatEvent
 from tests.nats_server import NatsServer, connected, nats_server
 from tests.workers.guardian import KEY, Guardian, alert, context_for, guarding, heard, pod, settings_for
 from workers import feed
+from workers.alerts import Alerts
 from workers.bus import Bus
 from workers.chain import ThreatPublisher
 from workers.counting import Counting
@@ -35,6 +36,7 @@ from workers.delivery import Message
 from workers.guarding import Guarding
 from workers.pod_index import PodIndex
 from workers.runtime_guardian import run
+from workers.sources import ALERTS, FALCO
 
 __all__ = ["nats_server"]
 
@@ -249,7 +251,7 @@ async def test_what_is_no_batch_in_the_feed_is_buried_and_the_feed_goes_on(
     nats_server: NatsServer, tmp_path: Path
 ) -> None:
     async with guarding(nats_server, tmp_path) as guardian:
-        await guardian.bus.append(feed_subject(RUNTIME_GUARDIAN, feed.FALCO), b"nonsense")
+        await guardian.bus.append(feed_subject(RUNTIME_GUARDIAN, FALCO), b"nonsense")
         await guardian.post(alert(fields=named("web-0")))
         assert len(await heard(nats_server, guardian.cluster.ref, 1)) == 1
         last = await guardian.bus.last(dead_stream(RUNTIME_GUARDIAN))
@@ -329,22 +331,22 @@ class Process:
     bus: Bus
     cluster: MemoryCluster
 
-    def guarding(self, when: str = "") -> Guarding:
+    def guarding(self, when: str = "") -> Guarding[Alert]:
         index = PodIndex(self.cluster.ref)
         index.apply(PODS, Change("ADDED", {"metadata": {**pod("web-0")["metadata"], "uid": "u-1"}}))
         publisher = DyingPublisher(self.bus, Signer(RUNTIME_GUARDIAN, KEY), self.cluster.ref, "0")
         publisher.when = when
         bucket = self.bus.kv(state_bucket(RUNTIME_GUARDIAN))
         return Guarding(
-            detection=Detection(load(runtime, Detector).values()),
-            index=index,
+            source=ALERTS,
+            reading=Alerts(Detection(load(runtime, Detector).values()), index),
             counting=Counting(DyingBucket(bucket, when) if when else bucket),
             publisher=publisher,
             bus=self.bus,
         )
 
     async def feed(self, *alerts: dict[str, Any]) -> None:
-        await feed.Feed(self.bus).append(
+        await feed.Feed(self.bus, ALERTS).append(
             [feed.Record(alert=read(json.dumps(one).encode()), sender="test") for one in alerts]
         )
 

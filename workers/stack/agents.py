@@ -4,9 +4,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from signals.subjects import RUNTIME_GUARDIAN
+from signals.subjects import RBAC_AUDITOR, RUNTIME_GUARDIAN
 from workers.settings import Settings, cache_dir
 from workers.stack import health, nats, temporal
+from workers.stack.credentials import ADMINISTRATOR
 from workers.stack.layout import Layout
 from workers.stack.ports import Ports
 from workers.stack.process import Server
@@ -46,6 +47,7 @@ def settings(
             "keys_dir": layout.keys,
             "policy_file": layout.policy if layout.policy.exists() else None,
             **(_receiver(layout, ports) if receives_alerts((process,)) else {}),
+            **(_audited(layout, ports) if process == RBAC_AUDITOR else {}),
             "pages_file": layout.pages,
             "anchors_file": layout.anchors,
             "trace_file": layout.traces,
@@ -62,6 +64,16 @@ def _receiver(layout: Layout, ports: Ports) -> dict[str, Any]:
         "falco_tokens_file": layout.falco / "tokens.json",
         "falco_cert_file": layout.falco / "server.crt",
         "falco_key_file": layout.falco / "server.key",
+    }
+
+
+def _audited(layout: Layout, ports: Ports) -> dict[str, Any]:
+    return {
+        "audit_port": ports["audit"],
+        "audit_tokens_file": layout.falco / "audit-tokens.json",
+        "audit_cert_file": layout.falco / "server.crt",
+        "audit_key_file": layout.falco / "server.key",
+        "trusted_users": ADMINISTRATOR,
     }
 
 

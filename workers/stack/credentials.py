@@ -13,12 +13,15 @@ from workers.stack.pki import CLIENT, SERVER, Authority, Subject, service_accoun
 PEOPLE = {"oncall": ONCALL_GROUP, "lead": LEAD_GROUP}
 """People of the embedded stack, and the group that their certificate says."""
 ADMINISTRATORS = ("system:masters",)
+ADMINISTRATOR = "firebreak-admin"
+"""User name of the stack's own administrator, who installs and makes tokens for agents."""
 OUR_ADMINISTRATORS = (*ADMINISTRATORS, BREAK_GLASS_GROUP)
 """Being an administrator opens no containment lock: the stack's own may, and says so by a second group."""
 LOOPBACK = ("127.0.0.1",)
 SERVICE_ADDRESS = "10.96.0.1"
 """Address of the `kubernetes` Service: the first of the service range."""
 FALCO_SENDER = "falco"
+AUDIT_SENDER = "kube-apiserver"
 TOKEN_BYTES = 32
 SHORT_LIFE = timedelta(days=1)
 """Life of what is made anew while the stack runs: see `workers.stack.rotation`."""
@@ -53,7 +56,7 @@ def _control_plane(layout: Layout) -> None:
         "controller-manager",
         Subject(name="system:kube-controller-manager", addresses=LOOPBACK, usages=(CLIENT, SERVER)),
     )
-    cluster.issue(folder, "admin", Subject(name="firebreak-admin", groups=OUR_ADMINISTRATORS))
+    cluster.issue(folder, "admin", Subject(name=ADMINISTRATOR, groups=OUR_ADMINISTRATORS))
     cluster.issue(folder, "kwok", Subject(name="kwok", groups=ADMINISTRATORS))
     for person, group in PEOPLE.items():
         cluster.issue(folder, person, Subject(name=person, groups=(group,)))
@@ -77,8 +80,14 @@ def falco(layout: Layout) -> None:
     write_private(layout.falco / "ca.crt", authority.certificate_file.read_bytes())
     server = Subject(name="falco-receiver", hosts=("localhost",), addresses=LOOPBACK, usages=(SERVER,))
     authority.issue(layout.falco, "server", server, SHORT_LIFE)
-    token = layout.falco / "token"
+    _token(layout, "token", "tokens.json", FALCO_SENDER)
+    _token(layout, "audit-token", "audit-tokens.json", AUDIT_SENDER)
+
+
+def _token(layout: Layout, file: str, table: str, sender: str) -> None:
+    """Make one sender's token, once, and the table by which its receiver knows it."""
+    token = layout.falco / file
     if not token.exists():
         write_private(token, secrets.token_urlsafe(TOKEN_BYTES).encode())
-    known = {FALCO_SENDER: token.read_text().strip()}
-    write_private(layout.falco / "tokens.json", json.dumps(known).encode())
+    known = {sender: token.read_text().strip()}
+    write_private(layout.falco / table, json.dumps(known).encode())

@@ -36,6 +36,7 @@ NAMES = (
     "kube-controller-manager",
     "kwok",
     "falco",
+    "audit",
 )
 """What stands in a block, in this order; the agents' metrics follow. Only ever added to at the end."""
 

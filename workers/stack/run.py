@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from signals.errors import FirebreakError
+from signals.subjects import RBAC_AUDITOR
 from workers import settings
 from workers.stack import agents, controlplane, credentials, kubernetes, nats, state, temporal
 from workers.stack.access import of_administrator, of_context
@@ -197,12 +198,18 @@ class Stack:
                 given={
                     "cluster_name": self.options.context or "local",
                     "cluster_uid": uid,
+                    **self._audit_log(process),
                     **self.options.settings,
                 },
             )
             command = self.options.agent_command
             servers.append(agents.server(process, told, self._environment, command=command, after=after))
         return servers
+
+    def _audit_log(self, process: str) -> dict[str, Path]:
+        """Return which file the auditor follows: the embedded API server's, which it loses nothing of."""
+        follows = process == RBAC_AUDITOR and self.options.embedded
+        return {"audit_log_file": self.layout.audit_log} if follows else {}
 
     def _where(self, ports: Ports) -> state.Endpoints:
         receives = agents.receives_alerts(self.options.agents)

@@ -1,0 +1,1 @@
+"""What is suspicious about a request to the API server, as its audit log tells it."""
