@@ -28,11 +28,13 @@ class Investigating:
     def __init__(self, cluster: Cluster, probes: Mapping[str, Probe]) -> None:
         """Take the API server as the investigator's own ServiceAccount, and the probes by name."""
         # Loads networkx: not for workflows, which import this module for the method's name alone.
+        from activities.blast import radius
         from activities.graph.evidence import fold
 
         self._cluster = cluster
         self._probes = probes
         self._fold = fold
+        self._radius = radius
 
     @activity.defn
     async def collect_evidence(self, request: InvestigationRequest) -> Investigation:
@@ -47,14 +49,18 @@ class Investigating:
             for probe in self._probes.values()
             if subject.kind in probe.about
         ]
+        reaching = asyncio.create_task(self._radius(sight, subjects, request.plan))
         try:
             answers = await asyncio.gather(
                 *(_ask(probe, sight, subject) for probe, subject in questions), return_exceptions=True
             )
+            reached = await reaching
         finally:
+            reaching.cancel()
             await sight.close()
         said = [_answer(*question, answer) for question, answer in zip(questions, answers, strict=True)]
-        return self._fold(subjects, [*said, _unasked(request, self._probes.values())])
+        found = self._fold(subjects, [*said, _unasked(request, self._probes.values())])
+        return found.model_copy(update={"blast_radius": reached})
 
 
 class Sight:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import activities.actions
 import activities.probes
 from activities.action import Action
+from activities.blast import PERMISSIONS as BLAST
 from activities.probe import Probe
 from signals.approvals import Verb
 from signals.catalog import load
@@ -209,7 +210,7 @@ def _rows() -> tuple[Identity, ...]:
         Identity(
             agent=FORENSIC_INVESTIGATOR,
             asks=tuple(service_subject(agent, OBSERVATIONS) for agent in DETECTING),
-            cluster=_grants(*_declared(load(activities.probes, Probe))),
+            cluster=_grants(*_declared(load(activities.probes, Probe)), *BLAST),
         ),
         _executor(),
         Identity(

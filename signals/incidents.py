@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from signals.blast import BlastRadius
 from signals.decisions import Decision
 from signals.entities import ClusterRef, Entity
 from signals.plans import Plan
@@ -145,6 +146,8 @@ class Investigation(BaseModel, frozen=True):
     edges: tuple[Edge, ...] = ()
     findings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    blast_radius: BlastRadius | None = None
+    """What could be reached from there; null where nobody looked."""
 
 
 class Incident(BaseModel, frozen=True):

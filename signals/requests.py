@@ -188,6 +188,8 @@ class InvestigationRequest(BaseModel, frozen=True):
     incident: str
     cluster: ClusterRef
     subjects: tuple[Entity, ...]
+    plan: Plan | None = None
+    """What is written or due, to say what it would close."""
 
 
 class Report(BaseModel, frozen=True):

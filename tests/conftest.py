@@ -10,6 +10,11 @@ LAST = "test_replay.py"
 """Replays what all other tests of its folder have left."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let people ask the real API server about more than one random world."""
+    parser.addoption("--oracle-worlds", type=int, default=1, help="random worlds for the reachability oracle")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is slow unless markers are chosen, and put the replays last, whatever order was drawn."""

@@ -49,7 +49,10 @@ class Following:
     async def _investigate(self) -> None:
         """Ask the probes; what they find is judged again."""
         request = InvestigationRequest(
-            incident=self._file.given.incident, cluster=self._file.given.cluster, subjects=self._file.subjects
+            incident=self._file.given.incident,
+            cluster=self._file.given.cluster,
+            subjects=self._file.subjects,
+            plan=self._file.plan,
         )
         try:
             found = await workflow.execute_activity_method(

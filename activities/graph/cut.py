@@ -61,6 +61,18 @@ def planned(snapshot: Snapshot, actions: Sequence[ActionPlan]) -> Cut:
     return Cut(Snapshot(tuple(objects.values()), snapshot.ignored), tuple(changes))
 
 
+def unplanned(snapshot: Snapshot, actions: Sequence[ActionPlan]) -> Cut:
+    """Return the cluster as it is without the writes of some planned actions: some may have been made already."""
+    objects = {_key(one.object): one for one in snapshot.objects}
+    changes = [
+        f"without: {write}"
+        for action in reversed(actions)
+        for write in reversed(action.writes)
+        if _taken_back(objects, write)
+    ]
+    return Cut(Snapshot(tuple(objects.values()), snapshot.ignored), tuple(changes))
+
+
 def _actions(document: Document | Broken) -> Sequence[ActionPlan] | None:
     """Return the actions of a plan; None where the document is none."""
     value = document.value if isinstance(document, Document) else None
@@ -111,8 +123,7 @@ def _written(objects: dict[Key, Located], write: Write, action: str) -> bool:
         made = gather([Document(_whole(write), f"the plan's {action}", 0)]).objects
         objects.update({_key(one.object): one for one in made})
         return bool(made)
-    kinds = {"pods": "Pod", **_MANY}
-    key = (write.ref.group, kinds.get(write.ref.resource, ""), write.ref.namespace or "", write.ref.name)
+    key = _target(write)
     before = objects.get(key)
     if before is None:
         return False
@@ -132,6 +143,35 @@ def _written(objects: dict[Key, Located], write: Write, action: str) -> bool:
         ]
     objects[key] = Located(after, before.file, before.line)
     return True
+
+
+def _taken_back(objects: dict[Key, Located], write: Write) -> bool:
+    """Take back one write of ours where it was made; return whether it was."""
+    key = _target(write)
+    if write.kind is WriteKind.CREATE:
+        kind = str((write.manifest or {}).get("kind", ""))
+        return objects.pop((key[0], kind, key[2], key[3]), None) is not None
+    before = objects.get(key)
+    if before is None or str(write.kind) == "evict":
+        return False
+    after = deepcopy(before.object)
+    if write.kind is WriteKind.MARK:
+        labels = after["metadata"].get("labels") or {}
+        after["metadata"]["labels"] = {
+            name: text for name, text in labels.items() if name not in write.labels
+        }
+    else:
+        selector = (after.get("spec") or {}).get("podSelector") or {}
+        ours = {"key": write.key, "operator": "NotIn", "values": [write.value]}
+        selector["matchExpressions"] = [one for one in selector.get("matchExpressions") or () if one != ours]
+    objects[key] = Located(after, before.file, before.line)
+    return after != before.object
+
+
+def _target(write: Write) -> Key:
+    """Return the key of an object that a write changes."""
+    kinds = {"pods": "Pod", **_MANY}
+    return write.ref.group, kinds.get(write.ref.resource, ""), write.ref.namespace or "", write.ref.name
 
 
 def _whole(write: Write) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Result:
     reached: tuple[Reached, ...]
     cluster_admin: Reached | None
     missing: tuple[str, ...]
+    there: bool = True
+    """Whether the start is there at all."""
 
 
 def parse(entity: str) -> tuple[str, str]:
@@ -104,7 +106,7 @@ class Reach:
         """
         kind, name = parse(canonical(start))
         if kind != "ip" and not self._numbers(canonical(start), kind, name):
-            return Result(start, (), None, tuple(self._world.missing))
+            return Result(canonical(start), (), None, tuple(self._world.missing), there=False)
         return self.ask(start)
 
     def to(self, start: str, target: str) -> list[Reached]:

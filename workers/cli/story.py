@@ -13,6 +13,7 @@ from signals.plans import Plan
 from signals.receipts import ActionState, Receipt, Result
 from signals.threats import ThreatEvent
 from signals.words import ACTIONS, EXPIRIES, QUESTIONS, STATES, TIERS
+from workers.cli import blast
 from workers.cli.screen import Line, Section
 from workers.cli.words import COLOURS, clock, count, relative
 
@@ -147,6 +148,8 @@ def _touches(incident: Incident) -> Iterator[Line]:
         yield Line(f"{source}  {edge.type}  {target}", "dim", 4)
     for missing in found.missing:
         yield Line(f"could not be found out: {missing}", "yellow")
+    if found.blast_radius:
+        yield from blast.lines(found.blast_radius)
     for link in incident.links:
         yield Line(f"shares something with incident {link}")
 

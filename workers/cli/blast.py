@@ -1,0 +1,36 @@
+"""What could be reached from an incident, told as lines."""
+
+from collections.abc import Iterator, Mapping
+
+from signals.blast import BlastRadius
+from workers.cli.screen import Line
+
+SHOWN = 8
+"""Things that are named; the rest is counted."""
+_COLOURS = {"direct": "red", "conditional": "yellow", "unknown": "dim"}
+
+
+def lines(found: BlastRadius) -> Iterator[Line]:
+    """Yield what could be reached, what of it the plan closes, and what is not known."""
+    if found.cluster_admin:
+        yield Line(f"from here everything could be reached: cluster-admin, {found.cluster_admin}", "bold red")
+    if found.counts:
+        yield Line(f"could reach {_counted(found.counts)}")
+    for one in found.reached[:SHOWN]:
+        state = "" if not found.planned else " (closed)" if one.still is None else f" (still {one.still})"
+        yield Line(
+            f"{one.entity}  {' → '.join(one.steps)}  by {one.by}{state}", _COLOURS.get(one.tier, ""), 4
+        )
+        yield from (Line(f"if {condition}", "dim", 6) for condition in one.conditions[:2])
+    if (more := sum(found.counts.values()) - SHOWN) > 0:
+        yield Line(f"and {more} more: -o json shows the nearest, `firebreak reach` all", "dim", 4)
+    if found.planned:
+        yield Line(
+            f"with the plan carried out: {_counted(found.left) if found.left else 'none of it, as far as is known'}"
+        )
+    for line in found.missing:
+        yield Line(f"what could be reached may be more: {line}", "yellow")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {tier}" for tier, count in counts.items())
