@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from temporalio import activity
 
 from activities.ports import Cluster, Manifest, Resource
 from activities.probe import Answer, Probe, Reads
+from activities.witnesses import LOOKBACK, Ask, hear
 from signals.entities import ClusterRef, Entity
 from signals.errors import FirebreakError
 from signals.incidents import Investigation
@@ -25,23 +27,36 @@ T = TypeVar("T")
 class Investigating:
     """Collects evidence as one identity that can only read."""
 
-    def __init__(self, cluster: Cluster, probes: Mapping[str, Probe]) -> None:
-        """Take the API server as the investigator's own ServiceAccount, and the probes by name."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        probes: Mapping[str, Probe],
+        witnesses: Mapping[str, Ask] | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Take the API server as the investigator's own ServiceAccount, the probes by name, and who watches."""
         # Loads networkx: not for workflows, which import this module for the method's name alone.
         from activities.blast import radius
         from activities.graph.evidence import fold
 
         self._cluster = cluster
         self._probes = probes
+        self._witnesses = witnesses or {}
+        self._now = now
         self._fold = fold
         self._radius = radius
 
     @activity.defn
     async def collect_evidence(self, request: InvestigationRequest) -> Investigation:
-        """Return what can be seen around the subjects. A probe that fails is a line in `missing`."""
+        """Return what can be seen around the subjects, and what was seen of them before.
+
+        A probe that fails, or an agent that does not answer, is a line in `missing`.
+        """
         if request.cluster != self._cluster.ref:
             return Investigation(missing=(f"nothing was asked: {request.cluster} is not our cluster",))
         subjects = request.subjects[:MOST_SUBJECTS]
+        now = self._now()
+        hearing = asyncio.create_task(hear(self._witnesses, subjects, (request.since or now) - LOOKBACK, now))
         sight = Sight(self._cluster)
         questions = [
             (probe, subject)
@@ -55,12 +70,17 @@ class Investigating:
                 *(_ask(probe, sight, subject) for probe, subject in questions), return_exceptions=True
             )
             reached = await reaching
+            heard = await hearing
         finally:
             reaching.cancel()
+            hearing.cancel()
             await sight.close()
         said = [_answer(*question, answer) for question, answer in zip(questions, answers, strict=True)]
+        said += heard
         found = self._fold(subjects, [*said, _unasked(request, self._probes.values())])
-        return found.model_copy(update={"blast_radius": reached})
+        whole = sum(not answer.missing for answer in said)
+        confidence = round(whole / len(said), 2) if said else 1.0
+        return found.model_copy(update={"blast_radius": reached, "confidence": confidence})
 
 
 class Sight:

@@ -4,7 +4,7 @@ An agent can do nothing that is not in its row. Rights in enrolled namespaces co
 exists only while a namespace is enrolled, so that RBAC, not our code, keeps the executor out elsewhere.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import activities.actions
@@ -12,9 +12,9 @@ import activities.probes
 from activities.action import Action
 from activities.blast import PERMISSIONS as BLAST
 from activities.probe import Probe
+from deploy.grants import Grant, grant, union
 from signals.approvals import Verb
 from signals.catalog import load
-from signals.errors import BadInput
 from signals.subjects import (
     AGENTS,
     CREDENTIAL_FREEZER,
@@ -34,6 +34,7 @@ from signals.subjects import (
     audit_stream,
     dead_stream,
     feed_stream,
+    observed_stream,
     service_subject,
     state_bucket,
     threats_stream,
@@ -47,24 +48,6 @@ LEAD = "lead"
 """Virtual subresource of commands: speaking with the security lead's authority."""
 ONCALL_VERBS = (Verb.APPROVE, Verb.REJECT, Verb.UNDO, Verb.EXTEND, Verb.STAND_DOWN, Verb.CLOSE)
 LEAD_VERBS = (*ONCALL_VERBS, Verb.ENROL, Verb.UNENROL)
-
-_NAMED_GROUPS = frozenset({"apps", "autoscaling", "batch", "policy"})
-"""API groups without a dot; any other first segment of `a/b` is a resource with a subresource."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grant:
-    """One RBAC rule over one resource. `names` limits it to objects of those names."""
-
-    group: str
-    resource: str
-    verbs: tuple[str, ...]
-    names: tuple[str, ...] = ()
-
-    def rule(self) -> dict[str, list[str]]:
-        """Return the rule as RBAC spells it."""
-        rule = {"apiGroups": [self.group], "resources": [self.resource], "verbs": list(self.verbs)}
-        return {**rule, "resourceNames": list(self.names)} if self.names else rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,33 +74,6 @@ class Identity:
     enrolled: tuple[Grant, ...] = ()
     within: tuple[tuple[str, tuple[Grant, ...]], ...] = ()
     temporal: bool = True
-
-
-def grant(permission: str) -> Grant:
-    """Read `networking.k8s.io/networkpolicies: get, list` (or `pods: get`, `pods/eviction: create`).
-
-    Raises:
-        BadInput: it has no resource or no verb, or uses `*`.
-    """
-    path, _, verbs = permission.partition(":")
-    first, _, rest = path.strip().partition("/")
-    grouped = bool(rest) and ("." in first or first in _NAMED_GROUPS)
-    group, resource = (first, rest) if grouped else ("", path.strip())
-    named = tuple(verb.strip() for verb in verbs.split(",") if verb.strip())
-    if not resource or not named or "*" in permission:
-        raise BadInput(f"not a permission: {permission!r}; write it as 'group/resource: verb, verb'")
-    return Grant(group=group, resource=resource, verbs=named)
-
-
-def union(grants: Iterable[Grant]) -> tuple[Grant, ...]:
-    """Return one grant for each resource, with all its verbs, in a stable order."""
-    verbs: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
-    for one in grants:
-        verbs.setdefault((one.group, one.resource, one.names), set()).update(one.verbs)
-    return tuple(
-        Grant(group=group, resource=resource, names=names, verbs=tuple(sorted(found)))
-        for (group, resource, names), found in sorted(verbs.items())
-    )
 
 
 def _declared(plugins: Mapping[str, Probe] | Mapping[str, Action]) -> list[str]:
@@ -162,10 +118,22 @@ def _executor() -> Identity:
 
 
 def identities() -> tuple[Identity, ...]:
-    """Return the table, in the order of `signals.subjects.AGENTS`. Each agent has its part of the audit record."""
-    return tuple(
-        replace(row, streams=(*row.streams, audit_stream(row.agent)), inspects=_anchoring(row.agent))
-        for row in _rows()
+    """Return the table, in the order of `signals.subjects.AGENTS`.
+
+    Each agent has its part of the audit record, and each that watches remembers what it saw and answers for it.
+    """
+    return tuple(_with_what_all_have(row) for row in _rows())
+
+
+def _with_what_all_have(row: Identity) -> Identity:
+    agent, watches = row.agent, row.agent in DETECTING
+    seen = (observed_stream(agent),) if watches else ()
+    answers = (service_subject(agent, OBSERVATIONS),) if watches else ()
+    return replace(
+        row,
+        streams=(*row.streams, *seen, audit_stream(agent)),
+        serves=(*row.serves, *answers),
+        inspects=_anchoring(agent),
     )
 
 
@@ -185,7 +153,6 @@ def _rows() -> tuple[Identity, ...]:
             ),
             buckets=(state_bucket(RUNTIME_GUARDIAN),),
             listens=("falco.>",),
-            serves=(service_subject(RUNTIME_GUARDIAN, OBSERVATIONS),),
             cluster=_grants(
                 "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
             ),
@@ -195,7 +162,6 @@ def _rows() -> tuple[Identity, ...]:
             agent=RBAC_AUDITOR,
             streams=(threats_stream(RBAC_AUDITOR), feed_stream(RBAC_AUDITOR), dead_stream(RBAC_AUDITOR)),
             buckets=(state_bucket(RBAC_AUDITOR),),
-            serves=(service_subject(RBAC_AUDITOR, OBSERVATIONS),),
             cluster=_grants(
                 "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
             ),

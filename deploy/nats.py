@@ -13,14 +13,21 @@ from activities.adapters.nats import ACK_WAIT_SECONDS, ClientTls
 from deploy.accounts import account, consumers, stored_subjects
 from deploy.bus import on_the_bus, provisioner
 from deploy.identities import Identity
-from signals.audit import KEPT
+from signals import audit, observations
 
 MAX_PAYLOAD = 4 << 20
 """Largest message, in bytes: a full alert of 1 MiB, redacted and wrapped, has room."""
 
 _MIB = 1 << 20
 _DAY = 24 * 3600.0
-_STREAM_BYTES = {"THREATS": 1024 * _MIB, "FEED": 512 * _MIB, "DEAD": 128 * _MIB, "AUDIT": 512 * _MIB}
+_STREAM_BYTES = {
+    "THREATS": 1024 * _MIB,
+    "FEED": 512 * _MIB,
+    "DEAD": 128 * _MIB,
+    "AUDIT": 512 * _MIB,
+    "OBSERVED": 256 * _MIB,
+}
+_AGES = {"AUDIT": audit.KEPT.total_seconds(), "OBSERVED": observations.KEPT.total_seconds()}
 _BUCKET_BYTES = 128 * _MIB
 
 
@@ -76,7 +83,10 @@ def render(
 
 
 def _stream(name: str) -> api.StreamConfig:
-    """Return a stream's limits: what is full refuses, so that nothing old is lost in silence."""
+    """Return a stream's limits: what is full refuses, so that nothing old is lost in silence.
+
+    Only what was merely seen gives way to what is seen now.
+    """
     kind = name.partition("_")[0]
     kept = kind != "FEED"
     return api.StreamConfig(
@@ -84,9 +94,9 @@ def _stream(name: str) -> api.StreamConfig:
         subjects=[stored_subjects(name)],
         storage=api.StorageType.FILE,
         retention=api.RetentionPolicy.LIMITS if kept else api.RetentionPolicy.WORK_QUEUE,
-        discard=api.DiscardPolicy.NEW,
+        discard=api.DiscardPolicy.OLD if kind == "OBSERVED" else api.DiscardPolicy.NEW,
         max_bytes=_STREAM_BYTES[kind],
-        max_age=KEPT.total_seconds() if kind == "AUDIT" else 7 * _DAY,
+        max_age=_AGES.get(kind, 7 * _DAY),
         max_msg_size=MAX_PAYLOAD,
         duplicate_window=600.0,
         deny_delete=kept,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from deploy.grants import Grant, grant
 from deploy.identities import (
     EXECUTOR_ROLE,
     KUBE_SYSTEM,
@@ -11,9 +12,7 @@ from deploy.identities import (
     LEAD_VERBS,
     ONCALL_GROUP,
     ONCALL_VERBS,
-    Grant,
     Identity,
-    grant,
     identities,
 )
 from signals.subjects import BREAK_GLASS_GROUP, DOMAIN, MANAGED_BY, MANAGER, NAMESPACE, REMEDIATION_EXECUTOR

@@ -148,6 +148,8 @@ class Investigation(BaseModel, frozen=True):
     missing: tuple[str, ...] = ()
     blast_radius: BlastRadius | None = None
     """What could be reached from there; null where nobody looked."""
+    confidence: float = 1.0
+    """Share of what was asked that was answered in full: below 1, more may be true than the findings say."""
 
 
 class Incident(BaseModel, frozen=True):

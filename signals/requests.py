@@ -183,13 +183,15 @@ class RemediationInput(BaseModel, frozen=True):
 
 
 class InvestigationRequest(BaseModel, frozen=True):
-    """Whom the probes ask about."""
+    """Whom the probes and the agents that watch are asked about."""
 
     incident: str
     cluster: ClusterRef
     subjects: tuple[Entity, ...]
     plan: Plan | None = None
     """What is written or due, to say what it would close."""
+    since: datetime | None = None
+    """When the first signal was observed; None where nobody said."""
 
 
 class Report(BaseModel, frozen=True):

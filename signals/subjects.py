@@ -184,6 +184,16 @@ def dead_subject(agent: str, source: str) -> str:
     return f"firebreak.dead.{agent}.{source}"
 
 
+def observed_stream(agent: str) -> str:
+    """Return the stream that holds what one agent has seen lately, suspicious or not."""
+    return f"OBSERVED_{agent}"
+
+
+def observed_subject(agent: str) -> str:
+    """Return the subject of what one agent has seen."""
+    return f"firebreak.observed.{agent}.batch"
+
+
 def audit_stream(agent: str) -> str:
     """Return the stream that holds one agent's part of the audit record."""
     return f"AUDIT_{agent}"

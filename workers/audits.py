@@ -8,6 +8,7 @@ from datetime import datetime
 from signals.auditing import AuditDetection, AuditDetector, account_of, title
 from signals.entities import ClusterRef
 from signals.evidence import Evidence
+from signals.observations import Observation
 from signals.subjects import RBAC_AUDITOR
 from signals.telemetry.audit import AuditEvent
 from signals.telemetry.moments import moment
@@ -18,7 +19,7 @@ from workers.counting import Counted, Sighting, key_of
 from workers.installation import as_shipped
 from workers.pod_index import PodIndex
 from workers.sources import AUDIT
-from workers.suspicion import exception
+from workers.suspicion import OBSERVED_LIMIT, exception
 
 SETTLE_SECONDS = 0.3
 """How long an event waits for the watch of enrolments to catch up."""
@@ -80,6 +81,24 @@ class Request:
             trace=trace,
         )
 
+    def observation(self, name: str, *, at: datetime, until: datetime, count: int) -> Observation:
+        """Return what was seen, so often between these instants, without any judgement of it."""
+        about = self.about
+        return Observation(
+            id=f"{name}:{self.detector.name}",
+            at=at,
+            until=until,
+            what=self.detector.name,
+            summary=self._said()[:OBSERVED_LIMIT],
+            entities=(about.subject, *about.entities),
+            count=count,
+        )
+
+    def _said(self) -> str:
+        audit = self.audit
+        what = f"{audit.verb} {audit.thing} {audit.namespace}/{audit.name}"
+        return f"{audit.user}: {what} ({audit.code}) {audit.message}".strip()
+
     def _evidence(self, observed_at: datetime) -> Evidence:
         audit = self.audit
         told = {
@@ -96,10 +115,9 @@ class Request:
             "client": audit.client,
             "audit_id": audit.id,
         }
-        what = f"{audit.verb} {audit.thing} {audit.namespace}/{audit.name}"
         return Evidence(
             source=AUDIT,
-            summary=f"{audit.user}: {what} ({audit.code}) {audit.message}".strip()[:1000],
+            summary=self._said()[:1000],
             observed_at=observed_at,
             sha256=audit.sha256,
             truncated=audit.truncated,

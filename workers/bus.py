@@ -193,9 +193,11 @@ class Bus:
             yield stored
             sequence = stored.sequence - 1
 
-    async def oldest(self, stream: str, owner: str | None = None) -> AsyncGenerator[Stored, None]:
-        """Yield the messages of a stream as they came; `owner` is the agent whose it is, if it is not ours."""
-        sequence = 0
+    async def oldest(
+        self, stream: str, owner: str | None = None, after: int = 0
+    ) -> AsyncGenerator[Stored, None]:
+        """Yield the messages of a stream as they came, `after` a sequence; `owner` as for `newest`."""
+        sequence = after
         while stored := await self._message(stream, owner, seq=sequence + 1, subject=">", next=True):
             yield stored
             sequence = stored.sequence

@@ -16,6 +16,7 @@ from workers.doors import Door
 from workers.feed import Source
 from workers.guarding import AGAIN_SECONDS, Guarding, Reading
 from workers.intake import Intake
+from workers.observing import Observing
 from workers.pod_index import PodIndex
 from workers.receiver import Receiver
 
@@ -38,6 +39,7 @@ class Detecting(Generic[T]):
         self._index = index
         self._counting = Counting(context.bus.kv(state_bucket(source.agent)))
         self.intake = Intake(context.bus, source)
+        self._observing = Observing(context.bus)
         self._guarding = Guarding(
             source=source,
             reading=reading,
@@ -46,6 +48,7 @@ class Detecting(Generic[T]):
                 context.bus, context.signer, context.cluster.ref, context.settings.replica
             ),
             bus=context.bus,
+            observing=self._observing,
         )
 
     async def run(self, doors: Sequence[Door], *also: Coroutine[Any, Any, None]) -> None:
@@ -58,7 +61,7 @@ class Detecting(Generic[T]):
     async def _work(self, also: Sequence[Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
             following = self._index.follow(self._context.cluster)
-            work = (following, self._sweep(), self._guard(), self._trail(), *also)
+            work = (following, self._observing.serve(), self._sweep(), self._guard(), self._trail(), *also)
             background = [group.create_task(one) for one in work]
             await self._context.stopping.wait()
             async with self._guarding.at_work:

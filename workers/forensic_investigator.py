@@ -1,13 +1,14 @@
-"""The Forensic Investigator: looks at what surrounds an incident, with the right to read and no other."""
+"""The Forensic Investigator: looks at what surrounds an incident and asks agents what they saw. It only reads."""
 
 from temporalio.worker import Worker
 
 import activities.probes
 from activities.investigate import Investigating
 from activities.probe import Probe
+from activities.witnesses import DEADLINE, Ask
 from signals.catalog import load
 from signals.errors import SettingsInvalid
-from signals.subjects import FORENSIC_INVESTIGATOR
+from signals.subjects import DETECTING, FORENSIC_INVESTIGATOR, OBSERVATIONS, service_subject
 from workers.agent import BUILD_ID, Agent, Context
 
 AT_ONCE = 8
@@ -18,7 +19,8 @@ async def run(context: Context) -> None:
     """Answer `collect_evidence` on this agent's own task queue until told to stop."""
     if context.temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
-    investigating = Investigating(context.cluster, load(activities.probes, Probe))
+    witnesses = {agent: _witness(context, agent) for agent in DETECTING}
+    investigating = Investigating(context.cluster, load(activities.probes, Probe), witnesses)
     worker = Worker(
         context.temporal,
         task_queue=FORENSIC_INVESTIGATOR,
@@ -29,6 +31,16 @@ async def run(context: Context) -> None:
     async with worker:
         context.ready()
         await context.stopping.wait()
+
+
+def _witness(context: Context, agent: str) -> Ask:
+    """Return how one agent is asked what it has seen."""
+    subject = service_subject(agent, OBSERVATIONS)
+
+    async def ask(question: bytes) -> bytes:
+        return await context.bus.ask(subject, question, DEADLINE)
+
+    return ask
 
 
 AGENT = Agent(name=FORENSIC_INVESTIGATOR, run=run)

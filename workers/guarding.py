@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from activities import metrics
 from activities.tracing import inject, span
 from signals.errors import BadInput, Unavailable, Undecodable
+from signals.observations import Observation
 from signals.subjects import SPAN_DETECT
+from signals.telemetry.moments import moment
 from signals.threats import ThreatEvent
 from workers.bus import Bus
 from workers.chain import ThreatPublisher
@@ -22,6 +24,7 @@ from workers.counting import Counted, Counting, Sighting
 from workers.delivery import Message
 from workers.feed import Record, Source
 from workers.intake import AT_ONCE
+from workers.observing import Observing
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -50,6 +53,9 @@ class Suspected(Protocol):
 
     def event(self, counted: Counted, trace: dict[str, str]) -> ThreatEvent:
         """Return the event that says it, as often as it was counted."""
+
+    def observation(self, name: str, *, at: datetime, until: datetime, count: int) -> Observation:
+        """Return what was seen, so often between these instants, without any judgement of it."""
 
 
 class Reading(Protocol[T_contra]):
@@ -90,6 +96,7 @@ class Guarding(Generic[T]):
         counting: Counting,
         publisher: ThreatPublisher,
         bus: Bus,
+        observing: Observing,
     ) -> None:
         """Read this feed, understand it so, and count in this bucket."""
         self._source = source
@@ -97,6 +104,7 @@ class Guarding(Generic[T]):
         self._counting = counting
         self._publisher = publisher
         self._bus = bus
+        self._observing = observing
         self._trailing: dict[str, tuple[Seen, Counted, float]] = {}
         self.at_work = asyncio.Lock()
         """Held while messages are in hand."""
@@ -116,7 +124,9 @@ class Guarding(Generic[T]):
                     await asyncio.sleep(0)
                 for seen in self._see(message, position, record):
                     groups[seen.suspicion.key].append(seen)
+        remembering = asyncio.create_task(self._observing.keep(_observations(groups.values())))
         outcomes = await asyncio.gather(*(self._tell(key, group) for key, group in groups.items()))
+        await remembering
         failed = {sequence for outcome in outcomes for sequence in outcome}
         for message in messages:
             if message.sequence in failed:
@@ -180,3 +190,15 @@ class Guarding(Generic[T]):
                 await self._bus.bury("suspicion", seen.message.data, str(error), seen.message.headers)
                 return
         metrics.threat(event)
+
+
+def _observations(groups: Iterable[Sequence[Seen]]) -> list[Observation]:
+    """Return what was seen, whatever it means: the same about the same subject is one, as often as it came."""
+    found = []
+    for group in groups:
+        ordered = sorted(group, key=lambda seen: seen.sighting.at)
+        first, last = ordered[0], ordered[-1]
+        name = f"{first.message.sequence}:{first.sighting.fingerprint.hex()}"
+        at, until = moment(first.sighting.at), moment(last.sighting.at)
+        found.append(first.suspicion.observation(name, at=at, until=until, count=len(group)))
+    return found

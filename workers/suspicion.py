@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from signals.detector import Detector, title
 from signals.entities import ClusterRef, Entity
 from signals.evidence import Evidence
+from signals.observations import Observation
 from signals.subjects import RUNTIME_GUARDIAN
 from signals.telemetry.falco import Alert
 from signals.telemetry.moments import moment
@@ -19,6 +20,8 @@ from workers.sources import FALCO
 AHEAD = timedelta(seconds=30)
 """How far an alert's time may be ahead of JetStream's before that is said."""
 SUMMARY_LIMIT = 1000
+OBSERVED_LIMIT = 300
+"""Characters that are remembered of what an alert says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,19 @@ class Suspicion:
             unattributed=about.unattributed,
             exception=exception(alert.rule),
             trace=trace,
+        )
+
+    def observation(self, name: str, *, at: datetime, until: datetime, count: int) -> Observation:
+        """Return what was seen, so often between these instants, without any judgement of it."""
+        about = self.attribution
+        return Observation(
+            id=name,
+            at=at,
+            until=until,
+            what=self.alert.rule,
+            summary=self.alert.output[:OBSERVED_LIMIT],
+            entities=(about.subject, *about.entities, *self._address()),
+            count=count,
         )
 
     def _address(self) -> tuple[Entity, ...]:

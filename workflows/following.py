@@ -53,6 +53,7 @@ class Following:
             cluster=self._file.given.cluster,
             subjects=self._file.subjects,
             plan=self._file.plan,
+            since=min((event.observed_at for event in self._file.events.values()), default=None),
         )
         try:
             found = await workflow.execute_activity_method(

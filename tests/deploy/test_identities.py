@@ -4,7 +4,8 @@ import pytest
 
 import deploy
 from deploy.bus import client_certificates
-from deploy.identities import EXECUTOR_ROLE, Grant, Identity, grant, identities, union
+from deploy.grants import Grant, grant, union
+from deploy.identities import EXECUTOR_ROLE, Identity, identities
 from signals.errors import BadInput
 from signals.subjects import (
     AGENTS,

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from deploy.identities import EXECUTOR_ROLE, Grant, Identity, identities
+from deploy.grants import Grant
+from deploy.identities import EXECUTOR_ROLE, Identity, identities
 from deploy.rbac import executor_binding
 from signals.subjects import (
     AGENTS,

@@ -34,6 +34,7 @@ from workers.chain import ThreatPublisher
 from workers.counting import Counting
 from workers.delivery import Message
 from workers.guarding import Guarding
+from workers.observing import Observing
 from workers.pod_index import PodIndex
 from workers.runtime_guardian import run
 from workers.sources import ALERTS, FALCO
@@ -343,6 +344,7 @@ class Process:
             counting=Counting(DyingBucket(bucket, when) if when else bucket),
             publisher=publisher,
             bus=self.bus,
+            observing=Observing(self.bus),
         )
 
     async def feed(self, *alerts: dict[str, Any]) -> None:

@@ -20,7 +20,8 @@ from activities.ports import (
     STATEFUL_SETS,
 )
 from activities.probe import Answer, Probe
-from deploy.identities import grant, identities
+from deploy.grants import grant
+from deploy.identities import identities
 from signals.catalog import load
 from signals.entities import Entity
 from signals.errors import NotFound
