@@ -52,6 +52,8 @@ CLUSTER_ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "clusterrole
 COMMANDS = Resource("firebreak.dev", "v1alpha1", "commands")
 ENROLMENTS = Resource("firebreak.dev", "v1alpha1", "enrolments")
 FREEZES = Resource("firebreak.dev", "v1alpha1", "freezes")
+CAPTURES = Resource("firebreak.dev", "v1alpha1", "captures")
+"""No kind of the API server: what is created here is an order to the capturer, and its status the answer."""
 ADMISSION_POLICIES = Resource("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies")
 ADMISSION_BINDINGS = Resource("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings")
 
@@ -105,6 +107,23 @@ class Cluster(Protocol):
         """Yield every change from now on, after all objects that exist (ADDED) and one SYNCED.
 
         It resumes by itself, and relists (with DELETED for what vanished meanwhile) when it must.
+        """
+
+
+class Workload(Protocol):
+    """What runs inside pods, by way of the API server. It is asked, never told.
+
+    Raises as `Cluster` does; a node that does not answer is `Unavailable`.
+    """
+
+    async def logs(self, pod: ObjectRef, container: str, *, previous: bool, limit: int) -> bytes:
+        """Return the newest log lines of a container, or of its run before, with times, at most `limit` bytes."""
+
+    async def output(self, pod: ObjectRef, container: str, command: Sequence[str], *, limit: int) -> bytes:
+        """Return what a command inside a container prints, at most `limit` bytes.
+
+        Raises:
+            Refused: it cannot be started there, or it failed and printed nothing.
         """
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from activities.ports import FREEZES, NETWORK_POLICIES, PODS, Resource
+from activities.ports import FREEZES, NETWORK_POLICIES, PODS, ROLE_BINDINGS, Resource
 from signals.plans import Plan, Write, WriteKind
 from signals.policy import Policy
-from signals.subjects import DOMAIN, MARK_PREFIX, NAMESPACE
+from signals.subjects import CAPTURER, CAPTURER_ROLE, DOMAIN, MARK_PREFIX, NAMESPACE
 
 Pod = Mapping[str, Any]
 
@@ -91,8 +91,18 @@ def _freeze(write: Write) -> Iterator[str]:
         yield f"{write.ref} would not freeze one pod by its UID"
 
 
+def _right_to_look(write: Write) -> Iterator[str]:
+    """Yield what is unusual about a RoleBinding: it lets the capturer look into pods, and no more."""
+    given = write.manifest or {}
+    role = {"apiGroup": ROLE_BINDINGS.group, "kind": "ClusterRole", "name": CAPTURER_ROLE}
+    subject = {"kind": "ServiceAccount", "name": CAPTURER, "namespace": NAMESPACE}
+    if given.get("roleRef") != role or given.get("subjects") != [subject]:
+        yield f"{write.ref} would give a right that is not the capturer's"
+
+
 SHAPES: Mapping[tuple[str, str], Callable[[Write], Iterator[str]]] = {
     (FREEZES.group, FREEZES.plural): _freeze,
+    (ROLE_BINDINGS.group, ROLE_BINDINGS.plural): _right_to_look,
 }
 """What else may be created without a person, of one shape each."""
 

@@ -12,12 +12,12 @@ from itertools import groupby
 from activities import writing
 from activities.action import case_label
 from activities.phases import every, phases
-from activities.ports import FREEZES, NETWORK_POLICIES, PODS, Cluster, Manifest
-from activities.remains import Standing, of_freezes, of_pods, of_policies, told_in
+from activities.ports import FREEZES, NETWORK_POLICIES, PODS, ROLE_BINDINGS, Cluster, Manifest, Resource
+from activities.remains import Standing, of_bindings, of_freezes, of_pods, of_policies, told_in
 from activities.standing import changed_by, digest
 from signals.errors import FirebreakError, NotFound
 from signals.plans import Write, WriteKind
-from signals.subjects import INVERSE
+from signals.subjects import CASE, INVERSE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +48,16 @@ async def look(
         Unavailable, Refused: the API server did not say.
     """
     spaces: Sequence[str | None] = [None] if namespaces is None else namespaces
-    both, (freezes, blind) = await asyncio.gather(
-        every(_both(cluster, space) for space in spaces), _freezes(cluster)
+    both, beside = await asyncio.gather(
+        every(_both(cluster, space) for space in spaces),
+        every([_beside(cluster, FREEZES), *(_beside(cluster, ROLE_BINDINGS, space) for space in spaces)]),
     )
+    (freezes, _), *rights = beside
     found = [one for one in of_freezes(freezes) if namespaces is None or one.namespace in namespaces]
+    found += [one for bindings, _ in rights for one in of_bindings(bindings)]
     for policies, pods in both:
         found += _together([*of_policies(policies), *of_pods(pods)], policies)
+    blind = tuple(dict.fromkeys(why for _, why in beside if why))
     return sorted(found, key=lambda one: (one.case, -one.index, one.namespace)), blind
 
 
@@ -61,14 +65,16 @@ async def _both(cluster: Cluster, namespace: str | None) -> list[list[Manifest]]
     return await every(cluster.list(resource, namespace) for resource in (NETWORK_POLICIES, PODS))
 
 
-async def _freezes(cluster: Cluster) -> tuple[list[Manifest], tuple[str, ...]]:
-    """Return all freezes; who holds them may be away while everything else can still be put back."""
+async def _beside(
+    cluster: Cluster, resource: Resource, namespace: str | None = None
+) -> tuple[list[Manifest], str]:
+    """Return objects of ours, or why they are out of sight: all else can still be put back."""
     try:
-        return await cluster.list(FREEZES), ()
+        return await cluster.list(resource, namespace, labels=CASE), ""
     except NotFound:
-        return [], ()
+        return [], ""
     except FirebreakError as error:
-        return [], (f"whose credentials are frozen could not be read: {error}",)
+        return [], f"{resource.plural} of ours could not be read: {error}"
 
 
 async def release(

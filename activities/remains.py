@@ -8,7 +8,7 @@ from typing import Any
 
 from activities.action import case_label
 from activities.expiry import RELEASING
-from activities.ports import FREEZES, NETWORK_POLICIES, PODS, Manifest, Resource
+from activities.ports import FREEZES, NETWORK_POLICIES, PODS, ROLE_BINDINGS, Manifest, Resource
 from signals.decisions import OnExpiry
 from signals.plans import Write, WriteKind
 from signals.subjects import (
@@ -79,6 +79,13 @@ def of_freezes(freezes: Iterable[Manifest]) -> Iterator[Standing]:
     """Yield whose credentials are frozen: each stands for itself, in the namespace of its pod."""
     for freeze in freezes:
         yield _told(FREEZES, freeze, str((freeze.get("spec") or {}).get("namespace", "")))
+
+
+def of_bindings(bindings: Iterable[Manifest]) -> Iterator[Standing]:
+    """Yield the rights to look into pods that a capture has not given back."""
+    for binding in bindings:
+        if (binding["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER:
+            yield _told(ROLE_BINDINGS, binding, str(binding["metadata"]["namespace"]))
 
 
 def _told(resource: Resource, made: Manifest, namespace: str) -> Standing:

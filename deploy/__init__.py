@@ -3,6 +3,7 @@
 from typing import Any
 
 from deploy.admission import admission_policies
+from deploy.capturing import capturing_policies
 from deploy.crds import custom_resources
 from deploy.freezing import freezing_policies
 from deploy.rbac import namespace, roles, service_accounts
@@ -17,4 +18,5 @@ def manifests() -> list[dict[str, Any]]:
         *roles(),
         *admission_policies(),
         *freezing_policies(),
+        *capturing_policies(),
     ]

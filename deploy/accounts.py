@@ -10,7 +10,16 @@ from typing import Any
 
 from deploy.bus import FALCOSIDEKICK, on_the_bus, provisioner
 from deploy.identities import Identity, identities
-from signals.subjects import RUNTIME_GUARDIAN, serving_agent, spiffe_id, threats_api, threats_stream
+from signals.subjects import (
+    CAPTURER,
+    EVIDENCE_BUCKET,
+    EVIDENCE_READER,
+    RUNTIME_GUARDIAN,
+    serving_agent,
+    spiffe_id,
+    threats_api,
+    threats_stream,
+)
 
 ANSWERS = "_R_.>"
 """Where the server puts the answers to another account's questions. Narrower than `allow_responses`, which
@@ -103,6 +112,9 @@ def account(identity: Identity, revoked: Collection[str] = ()) -> dict[str, Any]
     ]
     if agent == RUNTIME_GUARDIAN:
         users.append(_user(FALCOSIDEKICK, identity.listens, []))
+    if agent == CAPTURER:
+        kept = f"$JS.API.DIRECT.GET.KV_{EVIDENCE_BUCKET}"
+        users.append(_user(EVIDENCE_READER, [kept, f"{kept}.>"], [f"_INBOX.{EVIDENCE_READER}.>"]))
     stores = bool(identity.streams or identity.buckets)
     return {
         "jetstream": "enabled" if stores else "disabled",

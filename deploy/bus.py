@@ -1,9 +1,9 @@
-"""Who has an account or a certificate on the bus besides the agents: operator, installers, Falcosidekick."""
+"""Who has an account or a certificate on the bus besides the agents: people, installers, Falcosidekick."""
 
 from collections.abc import Mapping
 
 from deploy.identities import Identity, identities
-from signals.subjects import OPERATOR, REPLAYS_BUCKET, audit_stream, spiffe_id
+from signals.subjects import EVIDENCE_READER, OPERATOR, REPLAYS_BUCKET, audit_stream, spiffe_id
 
 FALCOSIDEKICK = "falcosidekick"
 """NATS identity of a Falcosidekick beside the Runtime Guardian."""
@@ -34,5 +34,5 @@ def provisioner(agent: str) -> str:
 def client_certificates() -> Mapping[str, str]:
     """Return the name of every NATS client certificate and the one URI SAN it must hold."""
     agents = [identity.agent for identity in on_the_bus()]
-    names = [*agents, *(provisioner(agent) for agent in agents), FALCOSIDEKICK]
+    names = [*agents, *(provisioner(agent) for agent in agents), FALCOSIDEKICK, EVIDENCE_READER]
     return {name: spiffe_id(name) for name in names}

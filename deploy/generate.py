@@ -11,6 +11,7 @@ import yaml
 
 from deploy.admission import admission_policies
 from deploy.bus import client_certificates
+from deploy.capturing import capturing_policies
 from deploy.crds import custom_resources
 from deploy.freezing import freezing_policies
 from deploy.nats import render
@@ -28,7 +29,7 @@ def generated() -> dict[Path, str]:
         "2-crds": custom_resources(),
         "3-serviceaccounts": service_accounts(),
         "4-rbac": roles(),
-        "5-admission": [*admission_policies(), *freezing_policies()],
+        "5-admission": [*admission_policies(), *freezing_policies(), *capturing_policies()],
     }
     files = {
         HERE / "manifests" / f"{name}.yaml": HEADER

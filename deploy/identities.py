@@ -17,9 +17,13 @@ from signals.approvals import Verb
 from signals.catalog import load
 from signals.subjects import (
     AGENTS,
+    CAPTURER,
+    CAPTURER_ROLE,
+    CAPTURES,
     CREDENTIAL_FREEZER,
     DETECTING,
     DOMAIN,
+    EVIDENCE_BUCKET,
     FORENSIC_INVESTIGATOR,
     FREEZES,
     LIAISON,
@@ -58,7 +62,8 @@ class Identity:
     subjects of its own account that reach it without being stored. `serves` are the service subjects on which
     it answers, `asks` those of other agents that it may ask. `inspects` names streams of others that it may
     read, message by message; `returns_to` those into which it may put messages back. `cluster` holds
-    everywhere, `enrolled` in each enrolled namespace, `within` in the namespaces that it names.
+    everywhere, `enrolled` in each enrolled namespace (the capturer's while a capture lasts), `within` in the
+    namespaces that it names.
     """
 
     agent: str
@@ -90,11 +95,19 @@ _COMMANDS = f"{DOMAIN}/commands"
 _FREEZES = f"{DOMAIN}/freezes"
 _RBAC = "rbac.authorization.k8s.io"
 
-EXECUTOR_PERMISSIONS = ("pods: get, list", "networking.k8s.io/networkpolicies: list")
+EXECUTOR_PERMISSIONS = (
+    "pods: get, list",
+    "networking.k8s.io/networkpolicies: list",
+    f"{_RBAC}/rolebindings: list",
+)
 """What the executor's own checks and its sweeper take in an enrolled namespace, besides its actions."""
 KUBE_SYSTEM = "kube-system"
 OF_KUBE_SYSTEM = ("apps", "daemonsets")
 """What actions read of kube-system and not of the namespace: which DaemonSet enforces policies here."""
+
+
+_BINDS_CAPTURER = Grant(group=_RBAC, resource="clusterroles", verbs=("bind",), names=(CAPTURER_ROLE,))
+"""To give the right to look into pods, and no other; a cage says to whom."""
 
 
 def _executor() -> Identity:
@@ -105,14 +118,14 @@ def _executor() -> Identity:
     return Identity(
         agent=REMEDIATION_EXECUTOR,
         buckets=(state_bucket(REMEDIATION_EXECUTOR), RECEIPTS_BUCKET),
-        asks=(service_subject(CREDENTIAL_FREEZER, FREEZES),),
+        asks=(service_subject(CREDENTIAL_FREEZER, FREEZES), service_subject(CAPTURER, CAPTURES)),
         cluster=_grants(
             f"{_ENROLMENTS}: get, list",
             "pods: list",
             "networking.k8s.io/networkpolicies: list",
             *surroundings,
         ),
-        enrolled=tuple(one for one in declared if one not in system),
+        enrolled=(*(one for one in declared if one not in system), _BINDS_CAPTURER),
         within=((KUBE_SYSTEM, system),),
     )
 
@@ -185,6 +198,21 @@ def _rows() -> tuple[Identity, ...]:
             serves=(service_subject(CREDENTIAL_FREEZER, FREEZES),),
             cluster=_grants(
                 f"{_FREEZES}: get, list, create, patch, delete", f"{_ENROLMENTS}: get", "pods: get"
+            ),
+            temporal=False,
+        ),
+        Identity(
+            agent=CAPTURER,
+            buckets=(EVIDENCE_BUCKET,),
+            serves=(service_subject(CAPTURER, CAPTURES),),
+            cluster=_grants("nodes: get"),
+            enrolled=_grants(
+                "pods: get",
+                "pods/log: get",
+                "pods/exec: create, get",
+                "events: list",
+                "apps/replicasets: get",
+                "networking.k8s.io/networkpolicies: list",
             ),
             temporal=False,
         ),

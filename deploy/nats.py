@@ -14,6 +14,7 @@ from deploy.accounts import account, consumers, stored_subjects
 from deploy.bus import on_the_bus, provisioner
 from deploy.identities import Identity
 from signals import audit, observations
+from signals.subjects import EVIDENCE_BUCKET
 
 MAX_PAYLOAD = 4 << 20
 """Largest message, in bytes: a full alert of 1 MiB, redacted and wrapped, has room."""
@@ -29,13 +30,14 @@ _STREAM_BYTES = {
 }
 _AGES = {"AUDIT": audit.KEPT.total_seconds(), "OBSERVED": observations.KEPT.total_seconds()}
 _BUCKET_BYTES = 128 * _MIB
+_LARGE_BUCKETS = {EVIDENCE_BUCKET: 1024 * _MIB}
 
 
 def _room(table: Sequence[Identity]) -> int:
     """Return how many bytes all streams and buckets may take together."""
     return sum(
         sum(_STREAM_BYTES[stream.partition("_")[0]] for stream in identity.streams)
-        + _BUCKET_BYTES * len(identity.buckets)
+        + sum(_LARGE_BUCKETS.get(bucket, _BUCKET_BYTES) for bucket in identity.buckets)
         for identity in table
     )
 
@@ -111,7 +113,7 @@ def _bucket(name: str) -> api.StreamConfig:
         subjects=[f"$KV.{name}.>"],
         storage=api.StorageType.FILE,
         discard=api.DiscardPolicy.NEW,
-        max_bytes=_BUCKET_BYTES,
+        max_bytes=_LARGE_BUCKETS.get(name, _BUCKET_BYTES),
         max_msgs_per_subject=1,
         max_msg_size=_MIB,
         duplicate_window=120.0,

@@ -99,6 +99,7 @@ def _break_glass() -> list[Manifest]:
         "networking.k8s.io/networkpolicies: get, list, patch, delete",
         f"{DOMAIN}/enrolments: get, list, delete",
         f"{DOMAIN}/freezes: get, list, delete",
+        f"{_GROUP}/rolebindings: get, list, delete",
     )
     whose = Grant(group="", resource="namespaces", verbs=("get",), names=(KUBE_SYSTEM,))
     return [

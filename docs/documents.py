@@ -13,6 +13,7 @@ from docs.rendering import documented, page, table
 from signals.decisions import Decision
 from signals.incidents import Incident, Summary
 from signals.report import InvestigationReport
+from workers.cli.kept import Kept
 from workers.cli.policy_cases import Verdict
 from workers.cli.policy_diff import Difference
 from workers.cli.speaking import Conclusion
@@ -40,6 +41,7 @@ DOCUMENTS: Mapping[str, Document] = MappingProxyType(
         "answer": Document(
             verbs="approve, reject, undo, extend, stand-down, close, enrol, unenrol", model=Conclusion
         ),
+        "evidence": Document(verbs="evidence list", model=Kept, many=True),
         "released": Document(verbs="release", model=Released, many=True),
         "status": Document(verbs="status, up --detach", model=Status),
         "findings": Document(verbs="doctor", model=Finding, many=True),
@@ -66,7 +68,7 @@ def pages() -> str:
         for name, document in DOCUMENTS.items()
     )
     parts = [table(("Command", "Prints", "JSON Schema"), rows)]
-    for model in (Summary, Incident, InvestigationReport, Conclusion, Status, Released, Finding):
+    for model in (Summary, Incident, InvestigationReport, Conclusion, Status, Kept, Released, Finding):
         parts += [f"## {model.__name__}", str(model.__doc__), _fields(model)]
     intro = (
         "`-o json` and `-o yaml` print the same document, in ASCII: nothing in it can steer a terminal. Times are"

@@ -44,6 +44,7 @@ ORCHESTRATOR = "orchestrator"
 FORENSIC_INVESTIGATOR = "forensic-investigator"
 REMEDIATION_EXECUTOR = "remediation-executor"
 CREDENTIAL_FREEZER = "credential-freezer"
+CAPTURER = "capturer"
 LIAISON = "liaison"
 
 AGENTS = (
@@ -53,6 +54,7 @@ AGENTS = (
     FORENSIC_INVESTIGATOR,
     REMEDIATION_EXECUTOR,
     CREDENTIAL_FREEZER,
+    CAPTURER,
     LIAISON,
 )
 """Process, ServiceAccount, NATS identity and task queue share these names."""
@@ -75,6 +77,15 @@ FROZEN_CREDENTIALS = f"{MANAGER}-frozen-credentials"
 """The one admission policy, and its binding, that makes a Freeze object act."""
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 """Namespaces of the control plane itself, in every cluster: nothing of them is ever frozen, approved or not."""
+
+CAPTURES = "captures"
+"""Service of the capturer: evidence of a pod, for the executor alone."""
+CAPTURE_ACTION = "capture_evidence"
+CAPTURER_ROLE = f"{MANAGER}-{CAPTURER}"
+"""ClusterRole with which the capturer may look into a namespace's pods; bound while a capture lasts."""
+EVIDENCE_READER = "evidence-reader"
+"""NATS identity that may read what the capturer has kept, and nothing else."""
+EVIDENCE_BUCKET = "evidence"
 
 TRUST_DOMAIN = "firebreak.local"
 

@@ -148,6 +148,7 @@ class Process:
                 settings=told,
                 agent=agent.name,
                 cluster=cluster,
+                workload=cluster.workload,
                 bus=bus,
                 temporal=await temporal_of(told, self.watch) if agent.uses_temporal else None,
                 signer=signer,

@@ -7,7 +7,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from activities.ports import Cluster
+from activities.ports import Cluster, Workload
 from signals.envelope import Signer, Trust
 from signals.policy import Policy
 from workers.settings import Settings
@@ -43,6 +43,8 @@ class Context:
     stopping: asyncio.Event
     ready: Callable[[], None]
     """To be called once the agent serves."""
+    workload: Workload | None = None
+    """What runs inside pods, as this agent's own ServiceAccount."""
 
     @cached_property
     def audit(self) -> "Audit":

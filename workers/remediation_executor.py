@@ -13,10 +13,12 @@ from temporalio.worker import Worker
 
 import activities.actions
 from activities.action import Action
+from activities.adapters.capturer import Captures
 from activities.adapters.freezer import Freezes
+from activities.adapters.orders import Ask
 from activities.consent import Consents
 from activities.divided import Divided
-from activities.ports import FREEZES
+from activities.ports import CAPTURES, FREEZES, Cluster, Resource
 from activities.recent import Recent
 from activities.records import Records
 from activities.remediate import Remediating
@@ -24,12 +26,14 @@ from signals.audit import Kind
 from signals.catalog import load
 from signals.errors import FirebreakError, SettingsInvalid
 from signals.subjects import (
+    CAPTURER,
     CREDENTIAL_FREEZER,
     RECEIPTS_BUCKET,
     REMEDIATION_EXECUTOR,
     service_subject,
     state_bucket,
 )
+from signals.subjects import CAPTURES as CAPTURE_SERVICE
 from signals.subjects import FREEZES as FREEZE_SERVICE
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.audited import Audited
@@ -41,6 +45,8 @@ AT_ONCE = 40
 
 FREEZER_SECONDS = 3.0
 """How long the credential-freezer may take for one order."""
+CAPTURER_SECONDS = 40.0
+"""How long the capturer may: it gives up by itself before."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +59,7 @@ async def run(context: Context) -> None:
     records = context.bus.kv(RECEIPTS_BUCKET)
     actions = load(activities.actions, Action)
     consents = Consents(context.bus.kv(state_bucket(REMEDIATION_EXECUTOR)), context.trust)
-    cluster = Divided(context.cluster, {FREEZES: _freezes(context, consents)})
+    cluster = Divided(context.cluster, _in_other_hands(context, consents))
     remediating = Remediating(
         actions=actions,
         cluster=Recent(cluster),
@@ -87,14 +93,19 @@ async def run(context: Context) -> None:
         await until_stopped(context, sweeping)
 
 
-def _freezes(context: Context, consents: Consents) -> Freezes:
-    """Return the Freeze objects as this executor reaches them: by asking the freezer."""
-    subject = service_subject(CREDENTIAL_FREEZER, FREEZE_SERVICE)
+def _in_other_hands(context: Context, consents: Consents) -> dict[Resource, Cluster]:
+    """Return the kinds that other agents hold for this executor, as it reaches them: by asking."""
 
-    async def ask(order: bytes) -> bytes:
-        return await context.bus.ask(subject, order, FREEZER_SECONDS)
+    def asking(subject: str, seconds: float) -> Ask:
+        async def ask(order: bytes) -> bytes:
+            return await context.bus.ask(subject, order, seconds)
 
-    return Freezes(context.cluster.ref, context.signer, context.trust, ask, consents)
+        return ask
+
+    me = (context.cluster.ref, context.signer, context.trust)
+    freezer = asking(service_subject(CREDENTIAL_FREEZER, FREEZE_SERVICE), FREEZER_SECONDS)
+    capturer = asking(service_subject(CAPTURER, CAPTURE_SERVICE), CAPTURER_SECONDS)
+    return {FREEZES: Freezes(*me, freezer, consents), CAPTURES: Captures(*me, capturer)}
 
 
 async def _swept(context: Context, case: str, writes: list[str]) -> None:

@@ -16,6 +16,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from activities.adapters.kubernetes_http import Expired, Http, Query, path_of, patiently
+from activities.adapters.kubernetes_workload import KubernetesWorkload
 from activities.ports import NAMESPACES, Change, Manifest, Resource
 from signals.entities import ClusterRef
 from signals.errors import BadInput, Refused, Unavailable
@@ -91,6 +92,11 @@ class KubernetesCluster:
     def ref(self) -> ClusterRef:
         """Which cluster this is."""
         return self._ref
+
+    @property
+    def workload(self) -> KubernetesWorkload:
+        """What runs inside its pods, over the same connection."""
+        return KubernetesWorkload(self._http)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -22,6 +22,9 @@ CALL_SECONDS = 10.0
 WATCH_SECONDS = 290
 """The server ends a watch after this; silence for longer is a dead connection."""
 
+CHANNELS = ("v4.channel.k8s.io",)
+"""How one connection carries several streams: the first byte of each message is the channel."""
+
 T = TypeVar("T")
 Query = list[tuple[str, str]]
 BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
@@ -83,6 +86,45 @@ class Http:
             raise Unavailable(f"the watch of {path} broke off: {error!r}") from error
         finally:
             response.close()
+
+    async def text(self, path: str, query: Query, limit: int, seconds: float = CALL_SECONDS) -> bytes:
+        """Return the first bytes of an answer that is no JSON.
+
+        Raises:
+            Unavailable, NotFound, Refused, BadInput: what the server said, or that it did not.
+        """
+        response = await self._send("GET", path, query, None, aiohttp.ClientTimeout(total=seconds))
+        try:
+            kept = b""
+            while len(kept) < limit and (part := await response.content.read(limit - len(kept))):
+                kept += part
+        except BROKEN as error:
+            raise Unavailable(f"the answer to GET {path} broke off: {error!r}") from error
+        finally:
+            response.close()
+        return kept
+
+    async def channels(self, path: str, query: Query) -> AsyncGenerator[tuple[int, bytes], None]:
+        """Yield what a stream of the API server says, by channel, until it ends.
+
+        Raises:
+            Unavailable, NotFound, Refused, BadInput: what the server said, or that it did not.
+        """
+        request = await self._api.param_serialize(
+            "GET", path, None, query, {}, None, auth_settings=["BearerToken"]
+        )
+        rest = self._api.rest_client
+        rest.pool_manager = rest.pool_manager or rest._create_pool_manager()
+        url = request[1].replace("http", "ws", 1)
+        try:
+            async with rest.pool_manager.ws_connect(url, headers=request[2], protocols=CHANNELS) as stream:
+                async for message in stream:
+                    if message.type is aiohttp.WSMsgType.BINARY and message.data:
+                        yield message.data[0], message.data[1:]
+        except aiohttp.WSServerHandshakeError as error:
+            raise translated(error.status, error.headers or {}, {}, f"stream {path}") from error
+        except BROKEN as error:
+            raise Unavailable(f"the stream {path} broke off: {error!r}") from error
 
     async def _send(
         self, method: str, path: str, query: Query, body: Any, limits: aiohttp.ClientTimeout

@@ -16,9 +16,9 @@ from activities.adapters.json_patch import copied
 from activities.adapters.memory_eviction import spent, the_very
 from activities.adapters.memory_objects import defaulted, normal
 from activities.adapters.selectors import parse
-from activities.ports import NAMESPACES, POD_DISRUPTION_BUDGETS, Change, Manifest, Resource
+from activities.ports import NAMESPACES, POD_DISRUPTION_BUDGETS, Change, Manifest, Resource, Workload
 from signals.entities import ClusterRef
-from signals.errors import BadInput, Conflict, NotFound
+from signals.errors import BadInput, Conflict, NotFound, Refused
 from signals.plans import ObjectRef
 
 Key = tuple[str, str, str, str]
@@ -65,6 +65,18 @@ class Store:
                 queue.put_nowait(Change(kind, copied(manifest)))
 
 
+class Nothing:
+    """What runs inside pods of a cluster in a dictionary. They are objects only."""
+
+    async def logs(self, pod: ObjectRef, container: str, *, previous: bool, limit: int) -> bytes:
+        """Raise `NotFound`: nothing was ever written."""
+        raise NotFound("pods of a cluster in memory run nothing: there is no log")
+
+    async def output(self, pod: ObjectRef, container: str, command: Sequence[str], *, limit: int) -> bytes:
+        """Raise `Refused`: nothing can be started."""
+        raise Refused("pods of a cluster in memory run nothing: no command can be started there")
+
+
 class MemoryCluster:
     """One identity's view of a cluster in a dictionary."""
 
@@ -98,6 +110,11 @@ class MemoryCluster:
     def ref(self) -> ClusterRef:
         """Which cluster this is."""
         return self._ref
+
+    @property
+    def workload(self) -> Workload:
+        """What runs inside its pods: nothing does."""
+        return Nothing()
 
     async def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from activities.adapters.memory import MemoryCluster
 from activities.graph.network_policy import DIRECTIONS, End, World, allowed, selecting
-from activities.ports import FREEZES, NAMESPACES, NETWORK_POLICIES, PODS, Manifest
+from activities.ports import FREEZES, NAMESPACES, NETWORK_POLICIES, PODS, ROLE_BINDINGS, Manifest
+from signals.subjects import CASE
 
 NAMESPACE_LABELS = {"n1": {"env": "p"}, "n2": {"env": "q"}}
 OUTSIDE = ("203.0.113.7", "203.0.113.8", "198.51.100.1", "2001:db8::1")
@@ -157,6 +158,7 @@ async def snapshot(cluster: Any, namespaces: Sequence[str] = ("n1", "n2")) -> li
     for namespace in namespaces:
         for resource in (PODS, NETWORK_POLICIES):
             found += await cluster.list(resource, namespace)
+        found += await cluster.list(ROLE_BINDINGS, namespace, labels=CASE)
         found += await frozen(cluster, namespace)
     return [plain(manifest) for manifest in found]
 

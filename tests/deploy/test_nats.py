@@ -19,6 +19,8 @@ from deploy.bus import client_certificates, on_the_bus
 from deploy.nats import MAX_PAYLOAD, provision, render
 from signals.subjects import (
     AGENTS,
+    CAPTURER,
+    EVIDENCE_READER,
     LIAISON,
     OPERATOR,
     ORCHESTRATOR,
@@ -122,7 +124,8 @@ async def test_every_certificate_is_who_its_uri_says_in_the_account_of_its_agent
         async with speaking(nats_server, name) as speaker:
             found = nats_server.monitor("connz?auth=1")["connections"]
             (mine,) = (one for one in found if one["cid"] == speaker.client.client_id)
-            owner = RUNTIME_GUARDIAN if name == SIDEKICK else name.removeprefix("provisioner-")
+            guests = {SIDEKICK: RUNTIME_GUARDIAN, EVIDENCE_READER: CAPTURER}
+            owner = guests.get(name) or name.removeprefix("provisioner-")
 
             assert (mine["authorized_user"], mine["account"]) == (spiffe_id(name), owner)
 
