@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from activities.release import Released
 from docs.rendering import documented, page, table
+from signals.asked import Connected, ReachAnswer, ReachedEntity, RightAnswer, Step
 from signals.decisions import Decision
 from signals.incidents import Incident, Summary
 from signals.report import InvestigationReport
@@ -43,6 +44,9 @@ DOCUMENTS: Mapping[str, Document] = MappingProxyType(
         ),
         "evidence": Document(verbs="evidence list", model=Kept, many=True),
         "released": Document(verbs="release", model=Released, many=True),
+        "can": Document(verbs="can", model=RightAnswer),
+        "connections": Document(verbs="connections", model=Connected, many=True),
+        "reach": Document(verbs="reach", model=ReachAnswer),
         "status": Document(verbs="status, up --detach", model=Status),
         "findings": Document(verbs="doctor", model=Finding, many=True),
     }
@@ -68,7 +72,8 @@ def pages() -> str:
         for name, document in DOCUMENTS.items()
     )
     parts = [table(("Command", "Prints", "JSON Schema"), rows)]
-    for model in (Summary, Incident, InvestigationReport, Conclusion, Status, Kept, Released, Finding):
+    told = (Summary, Incident, InvestigationReport, Conclusion, Status, Kept, Released, Finding)
+    for model in (*told, ReachAnswer, ReachedEntity, Step):
         parts += [f"## {model.__name__}", str(model.__doc__), _fields(model)]
     intro = (
         "`-o json` and `-o yaml` print the same document, in ASCII: nothing in it can steer a terminal. Times are"
@@ -82,5 +87,8 @@ def pages() -> str:
 
 def _fields(model: type) -> str:
     told = documented(model)
-    names = model.model_fields if issubclass(model, BaseModel) else getattr(model, "__dataclass_fields__", {})
-    return table(("Field", "Meaning"), ((f"`{name}`", told.get(name, "")) for name in names))
+    if issubclass(model, BaseModel):
+        names = {name: field.serialization_alias or name for name, field in model.model_fields.items()}
+    else:
+        names = {name: name for name in getattr(model, "__dataclass_fields__", {})}
+    return table(("Field", "Meaning"), ((f"`{said}`", told.get(name, "")) for name, said in names.items()))

@@ -20,7 +20,7 @@ from activities.judgement import Judgement
 from activities.metrics import DESCRIPTIONS, Stage
 from activities.notifier import Notifier
 from activities.probe import Probe
-from docs import commands, documents, wire
+from docs import commands, documents, steps, wire
 from docs.rendering import documented, fields, page, permissions, table
 from signals.approvals import Verb as Spoken
 from signals.auditing import AuditDetector
@@ -208,6 +208,7 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "probes.md": probes,
         "settings.md": settings,
         "states.md": states,
+        "steps.md": steps.pages,
         "wire.md": wire.pages,
         **{f"schemas/{name}.schema.json": partial(documents.schema, name) for name in documents.DOCUMENTS},
     }

@@ -21,8 +21,8 @@ ALIKE = 4
 """Things that are reached alike and lead nowhere become one box when they are more."""
 MOST_BOXES = 400
 MOST_ROWS = 2000
-_ROW, _WIDTH, _GAP, _TALL = 30, 250, 90, 22
-_CHARACTERS = 36
+_ROW, _WIDTH, _GAP, _TALL = 30, 250, 130, 22
+_CHARACTERS = 32
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2330; --paper: #fbfbf9; --line: #b9bec9; --soft: #6b7280;
@@ -42,7 +42,8 @@ p { margin: 4px 0; } code, td, text { font-family: ui-monospace, monospace; font
 svg rect { fill: var(--box); stroke: var(--line); } svg text { fill: var(--ink); }
 svg .direct rect { stroke: var(--direct); } svg .conditional rect { stroke: var(--conditional);
   stroke-dasharray: 5 3; } svg .unknown rect { stroke: var(--unknown); stroke-dasharray: 2 3; }
-svg path { fill: none; stroke: var(--line); } svg text.edge { fill: var(--soft); font-size: 10px; }
+svg path { fill: none; stroke: var(--line); } svg text.edge { fill: var(--soft); font-size: 10px;
+  stroke: var(--paper); stroke-width: 3px; paint-order: stroke; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; color: var(--soft); font-weight: 500; }
 td, th { padding: 3px 14px 3px 0; vertical-align: top; border-bottom: 1px solid var(--line); }
 td { overflow-wrap: anywhere; }
@@ -206,7 +207,7 @@ def _drawn(root: _Box) -> str:
 
 def _shape(box: _Box, column: int) -> str:
     x, y = column * (_WIDTH + _GAP) + 1, box.row * _ROW + 4
-    text = box.text if len(box.text) <= _CHARACTERS else f"{box.text[:14]}…{box.text[-21:]}"
+    text = box.text if len(box.text) <= _CHARACTERS else f"{box.text[:12]}…{box.text[-19:]}"
     lines = "".join(_line(x + _WIDTH, y, one) for one in box.below)
     return (
         f'{lines}<g class="{box.tier}"><title>{_safe(box.title, 1500)}</title>'
@@ -219,5 +220,5 @@ def _line(x: int, y: float, box: _Box) -> str:
     middle, start, end = x + _GAP / 2, y + _TALL / 2, box.row * _ROW + 4 + _TALL / 2
     return (
         f'<path d="M{x} {start:.1f} C{middle} {start:.1f} {middle} {end:.1f} {x + _GAP} {end:.1f}"></path>'
-        f'<text class="edge" x="{x + 6}" y="{end - 3:.1f}">{_safe(box.edge)}</text>'
+        f'<text class="edge" x="{x + 22}" y="{end - 3:.1f}">{_safe(box.edge)}</text>'
     )

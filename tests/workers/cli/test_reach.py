@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from signals.asked import ReachAnswer
 from tests.activities.graph.reach_worlds import RBAC, Manifest, allowing, node, pod, rule, secret
 from workers.cli import Exit, main
 
@@ -41,7 +42,9 @@ def asked(capsys: pytest.CaptureFixture[str], files: Path, *arguments: str) -> A
         ]
     )
     assert code == Exit.DONE
-    return json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)
+    ReachAnswer.model_validate(told)
+    return told
 
 
 def test_the_answer_names_each_step_and_who_grants_it(
