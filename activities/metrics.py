@@ -31,6 +31,8 @@ class Metric(StrEnum):
     REDELIVERIES = "firebreak_redeliveries"
     PAGES = "firebreak_pages"
     STAGE = "firebreak_stage"
+    REMEMBERED = "firebreak_context_versions"
+    BLIND = "firebreak_context_gaps"
 
 
 DESCRIPTIONS: dict[Metric, str] = {
@@ -41,6 +43,8 @@ DESCRIPTIONS: dict[Metric, str] = {
     Metric.ACTIONS: "Actions that reached a state, by type and state.",
     Metric.REDELIVERIES: "Messages that came again, by stream owner.",
     Metric.PAGES: "Pages, by channel and outcome.",
+    Metric.REMEMBERED: "Versions of objects that the context store wrote, by kind.",
+    Metric.BLIND: "Gaps in what the context store saw, by kind.",
     Metric.STAGE: "Seconds from one stage of an incident to the next, by stage.",
 }
 
@@ -110,6 +114,13 @@ def redelivery(agent: str) -> None:
 def page(channel: str, outcome: str) -> None:
     """Count one page on one channel: `delivered`, `refused` or `unavailable`."""
     _counter(Metric.PAGES).add(1, {"channel": channel, "outcome": outcome})
+
+
+def remembered(kind: str, *, versions: int, gaps: int) -> None:
+    """Count what the context store wrote of one kind."""
+    _counter(Metric.REMEMBERED).add(versions, {"kind": kind})
+    if gaps:
+        _counter(Metric.BLIND).add(gaps, {"kind": kind})
 
 
 def stage(which: Stage, since: datetime | None, until: datetime) -> None:

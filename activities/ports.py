@@ -1,6 +1,6 @@
 """The outside world as the core sees it: few verbs, plain data, our own errors."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,6 +124,31 @@ class Workload(Protocol):
 
         Raises:
             Refused: it cannot be started there, or it failed and printed nothing.
+        """
+
+
+class Following(Protocol):
+    """An API server for one who keeps what he was told, and goes on where he was when he comes back."""
+
+    async def revision(self) -> int | None:
+        """Return the server's counter (`resourceVersion`) as it is now; None where it is no number.
+
+        Raises:
+            Unavailable, Refused: it did not answer.
+        """
+
+    def follow(
+        self, resource: Resource, revision: str = "", *, metadata_only: bool = False
+    ) -> AsyncGenerator[Change, None]:
+        """Yield every change after a revision; without one, or where the server forgot it, a listing first.
+
+        LISTING begins a listing (anew, if one broke off), each PAGE has `items`, LISTED ends it with its
+        revision. OPENED: the watch is on; then ADDED, MODIFIED, DELETED and BOOKMARK, each with its revision.
+        LOST: it broke, for the `reason` given, and is tried again.
+
+        Raises:
+            NotFound: the server does not know the kind.
+            Refused: we may not list it.
         """
 
 

@@ -11,6 +11,7 @@ import activities.actions
 import activities.probes
 from activities.action import Action
 from activities.blast import PERMISSIONS as BLAST
+from activities.graph.collected import permissions
 from activities.probe import Probe
 from deploy.grants import Grant, grant, union
 from signals.approvals import Verb
@@ -20,6 +21,7 @@ from signals.subjects import (
     CAPTURER,
     CAPTURER_ROLE,
     CAPTURES,
+    CONTEXT_STORE,
     CREDENTIAL_FREEZER,
     DETECTING,
     DOMAIN,
@@ -178,6 +180,12 @@ def _rows() -> tuple[Identity, ...]:
             cluster=_grants(
                 "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
             ),
+            temporal=False,
+        ),
+        Identity(
+            agent=CONTEXT_STORE,
+            buckets=(state_bucket(CONTEXT_STORE),),
+            cluster=_grants(*permissions()),
             temporal=False,
         ),
         Identity(

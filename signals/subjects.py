@@ -46,10 +46,12 @@ REMEDIATION_EXECUTOR = "remediation-executor"
 CREDENTIAL_FREEZER = "credential-freezer"
 CAPTURER = "capturer"
 LIAISON = "liaison"
+CONTEXT_STORE = "context-store"
 
 AGENTS = (
     RUNTIME_GUARDIAN,
     RBAC_AUDITOR,
+    CONTEXT_STORE,
     ORCHESTRATOR,
     FORENSIC_INVESTIGATOR,
     REMEDIATION_EXECUTOR,

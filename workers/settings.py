@@ -102,6 +102,19 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     anchors_file: Path | None = None
     """JSON lines of where all audit chains stood, kept apart from NATS; None means only pages carry it."""
 
+    context_dir: Path | None = None
+    """Folder of the context store's file. One agent writes it; anybody who may read it can ask."""
+
+    context_days: float = Field(default=7.0, gt=0)
+    """For how many days the context store answers; what still exists is kept longer."""
+
+    context_megabytes: int = Field(default=1024, ge=16)
+    """How large its file may become before it forgets the oldest earlier, in MiB."""
+
+    context_metadata: Literal["", "secrets", "configmaps", "secrets,configmaps"] = ""
+    """Of which of these the context store keeps metadata. It takes the right to list them, which is a right
+    to read them: grant it yourself."""
+
     temporal_ui: str | None = None
     """Base URL of Temporal's UI, for links in pages and in the terminal."""
 

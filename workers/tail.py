@@ -7,16 +7,16 @@ counts once.
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Protocol
 
 import msgspec
 import structlog
 
 from activities.ports import KeyValue
 from signals.errors import Conflict, Unavailable
-from workers.intake import Intake
 
 CHUNK = 1 << 20
 """Bytes that are read at once."""
@@ -47,10 +47,17 @@ class _Open:
     offset: int
 
 
+class Takes(Protocol):
+    """Whoever takes lines in: durably before `take` returns, or again after a restart without harm."""
+
+    async def take(self, items: Sequence[bytes], sender: str, trace: dict[str, str]) -> object:
+        """Take lines of the log in; raises `Unavailable` where they are to be read again."""
+
+
 class Tail:
     """Follows one log file."""
 
-    def __init__(self, path: Path, bucket: KeyValue, intake: Intake[Any]) -> None:
+    def __init__(self, path: Path, bucket: KeyValue, intake: Takes) -> None:
         """Read this file into this intake, and remember in this bucket how far."""
         self._path = path
         self._bucket = bucket

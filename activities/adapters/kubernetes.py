@@ -15,6 +15,7 @@ import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from activities.adapters.kubernetes_following import KubernetesFollowing
 from activities.adapters.kubernetes_http import Expired, Http, Query, path_of, patiently
 from activities.adapters.kubernetes_workload import KubernetesWorkload
 from activities.ports import NAMESPACES, Change, Manifest, Resource
@@ -191,8 +192,14 @@ class KubernetesCluster:
             yield Change("BOOKMARK", {"metadata": {"resourceVersion": version}})
         async with aclosing(self._http.stream(path, version)) as changes:
             async for change in changes:
+                if change.type == "OPENED":
+                    continue
                 _remember(known, change)
                 yield change
+
+    def following(self) -> KubernetesFollowing:
+        """Return the same connection, for one who remembers more than a watch does."""
+        return KubernetesFollowing(self._http)
 
     async def _listing(self, path: str, query: Query) -> tuple[Sequence[Manifest], str]:
         answer = await patiently(lambda: self._http.call("GET", path, query, seconds=LIST_SECONDS))

@@ -19,6 +19,7 @@ from signals.plans import ObjectRef
 PATIENCE_SECONDS = 15.0
 """How long a read goes on trying while a server restarts."""
 CALL_SECONDS = 10.0
+JSON = "application/json"
 WATCH_SECONDS = 290
 """The server ends a watch after this; silence for longer is a dead connection."""
 
@@ -47,22 +48,31 @@ class Http:
         await self._api.close()
 
     async def call(
-        self, method: str, path: str, query: Query, body: Any = None, seconds: float = CALL_SECONDS
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: Any = None,
+        seconds: float = CALL_SECONDS,
+        accept: str = JSON,
     ) -> Manifest:
         """Return the answer to one request.
 
         Raises:
             Unavailable, NotFound, Conflict, Refused, BadInput: what the server said, or that it did not.
         """
-        response = await self._send(method, path, query, body, aiohttp.ClientTimeout(total=seconds))
+        limits = aiohttp.ClientTimeout(total=seconds)
+        response = await self._send(method, path, query, body, limits, accept)
         try:
             answer: Manifest = msgspec.json.decode(await response.read())
         except BROKEN as error:
             raise Unavailable(f"the answer to {method} {path} broke off: {error!r}") from error
         return answer
 
-    async def stream(self, path: str, version: str) -> AsyncGenerator[Change, None]:
+    async def stream(self, path: str, version: str, accept: str = JSON) -> AsyncGenerator[Change, None]:
         """Yield the changes since a version, bookmarks included, until the server ends the watch.
+
+        OPENED comes first, once the server has taken the request.
 
         Raises:
             Expired: the server does not know this version any more.
@@ -75,8 +85,9 @@ class Http:
             ("timeoutSeconds", str(WATCH_SECONDS)),
         ]
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CALL_SECONDS, sock_read=WATCH_SECONDS + 30)
-        response = await self._send("GET", path, query, None, limits)
+        response = await self._send("GET", path, query, None, limits, accept)
         try:
+            yield Change("OPENED", {})
             async for line in response.content:
                 event = msgspec.json.decode(line)
                 if event["type"] == "ERROR":
@@ -127,10 +138,16 @@ class Http:
             raise Unavailable(f"the stream {path} broke off: {error!r}") from error
 
     async def _send(
-        self, method: str, path: str, query: Query, body: Any, limits: aiohttp.ClientTimeout
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: Any,
+        limits: aiohttp.ClientTimeout,
+        accept: str = JSON,
     ) -> aiohttp.ClientResponse:
-        kind = "application/json-patch+json" if method == "PATCH" else "application/json"
-        headers = {"Accept": "application/json", "Content-Type": kind}
+        kind = "application/json-patch+json" if method == "PATCH" else JSON
+        headers = {"Accept": accept, "Content-Type": kind}
         try:
             request = await self._api.param_serialize(
                 method, path, None, query, headers, body, auth_settings=["BearerToken"]

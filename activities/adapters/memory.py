@@ -116,6 +116,11 @@ class MemoryCluster:
         """What runs inside its pods: nothing does."""
         return Nothing()
 
+    @property
+    def revision(self) -> int:
+        """The counter that the next change will be one more than."""
+        return self._store.version
+
     async def close(self) -> None:
         """Do nothing: there is nothing to close."""
 

@@ -11,6 +11,7 @@ from signals.subjects import (
     AGENTS,
     CAPTURER,
     CAPTURER_ROLE,
+    CONTEXT_STORE,
     CREDENTIAL_FREEZER,
     DETECTING,
     LIAISON,
@@ -77,7 +78,7 @@ def test_only_the_liaison_and_the_freezer_write_outside_enrolled_namespaces_and_
 def test_only_agents_that_run_workflows_or_their_activities_have_access_to_temporal() -> None:
     without = {identity.agent for identity in identities() if not identity.temporal}
 
-    assert without == {*DETECTING, CREDENTIAL_FREEZER, CAPTURER}
+    assert without == {*DETECTING, CREDENTIAL_FREEZER, CAPTURER, CONTEXT_STORE}
 
 
 def test_the_orchestrator_has_no_rights_in_any_cluster() -> None:

@@ -1,4 +1,4 @@
-"""What a command that needs no stack looks at: manifests in files, or the live cluster as it is now."""
+"""What a command that needs no stack looks at: manifests in files, the live cluster, or its past."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workers.cli.past import load_past, past_arguments
 from workers.cli.target import cluster_arguments
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def snapshot_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="a file or folder of manifests, Lists or `kubectl get -o json` output (default: the live cluster)",
     )
+    past_arguments(parser)
     cluster_arguments(parser)
 
 
@@ -45,7 +47,7 @@ def load(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> "Snapsh
 
 
 def take(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> Taken:
-    """Return the objects of the snapshot, or of the live cluster those of some kinds.
+    """Return the objects of the snapshot, or of the live cluster or its past those of some kinds.
 
     What cannot be read live is told to the person, and so are kinds of a snapshot that nobody understands.
 
@@ -56,8 +58,14 @@ def take(options: Namespace, kinds: "Sequence[tuple[str, Resource]]") -> Taken:
     import asyncio
 
     from activities.graph.manifests import read
+    from signals.errors import BadInput
     from workers.cli.output import note
 
+    if options.at is not None:
+        if options.snapshot is not None:
+            raise BadInput("--at asks the context store; it cannot be combined with --snapshot.")
+        snapshot, at, missing = load_past(options, {kind for kind, _ in kinds})
+        return Taken(snapshot=snapshot, at=at, missing=missing)
     if options.snapshot is None:
         return asyncio.run(_live(options, kinds))
     snapshot = read(options.snapshot)

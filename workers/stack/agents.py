@@ -46,6 +46,7 @@ def settings(
             "nats_dir": layout.nats,
             "keys_dir": layout.keys,
             "policy_file": layout.policy if layout.policy.exists() else None,
+            "context_dir": layout.context,
             **(_receiver(layout, ports) if receives_alerts((process,)) else {}),
             **(_audited(layout, ports) if process == RBAC_AUDITOR else {}),
             "pages_file": layout.pages,

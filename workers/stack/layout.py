@@ -106,6 +106,11 @@ class Layout:
         """Every finished span, as JSON lines."""
         return self.root / "traces.jsonl"
 
+    @property
+    def context(self) -> Path:
+        """What `Settings.context_dir` names: the context store's file."""
+        return self.root / "context"
+
     def kubeconfig(self, identity: str) -> Path:
         """Return the kubeconfig of one identity: `admin`, a person or an agent."""
         return self.kubeconfigs / f"{identity}.yaml"
@@ -131,6 +136,7 @@ class Layout:
             self.data,
             self.ready,
             self.audit_log.parent,
+            self.context,
         )
         try:
             for folder in folders:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from signals.errors import FirebreakError
-from signals.subjects import RBAC_AUDITOR
+from signals.subjects import CONTEXT_STORE, RBAC_AUDITOR
 from workers import settings
 from workers.stack import agents, controlplane, credentials, kubernetes, nats, state, temporal
 from workers.stack.access import of_administrator, of_context
@@ -207,8 +207,8 @@ class Stack:
         return servers
 
     def _audit_log(self, process: str) -> dict[str, Path]:
-        """Return which file the auditor follows: the embedded API server's, which it loses nothing of."""
-        follows = process == RBAC_AUDITOR and self.options.embedded
+        """Return which file is followed for events, and for who changed what: the embedded API server's."""
+        follows = process in (RBAC_AUDITOR, CONTEXT_STORE) and self.options.embedded
         return {"audit_log_file": self.layout.audit_log} if follows else {}
 
     def _where(self, ports: Ports) -> state.Endpoints:

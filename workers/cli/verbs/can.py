@@ -88,14 +88,14 @@ def _rbac(options: Namespace) -> "Rbac":
 
 
 def _asker(options: Namespace) -> "Who | None":
-    """Return who asks: `--as`, else whom a live cluster knows us as; nobody in a snapshot."""
+    """Return who asks: `--as`, else whom a live cluster knows us as; nobody in a snapshot or in the past."""
     import asyncio
 
     from activities.graph.identities import Who, impersonated_groups
 
     if options.user:
         return Who(options.user, impersonated_groups(options.user, options.groups))
-    return None if options.snapshot else asyncio.run(_me(options))
+    return None if options.snapshot or options.at else asyncio.run(_me(options))
 
 
 async def _me(options: Namespace) -> "Who":
