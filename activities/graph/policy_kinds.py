@@ -1,13 +1,12 @@
 """Reads each kind of network policy into the one form of `tiers`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from ipaddress import ip_network
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
+from activities.graph.cilium import cilium
 from activities.graph.network_policy import DIRECTIONS, PEERS, RULES, Direction, Object, directions
-from activities.graph.selectors import requirements
-from activities.graph.tiers import Block, Effect, Peer, Pods, Policy, Ports, Rule, Tier, Unmodelled
+from activities.graph.policy_parts import block, named, selector, span
+from activities.graph.tiers import Effect, Peer, Pods, Policy, Ports, Rule, Tier, Unmodelled
 from activities.graph.workloads import DEFAULT
 from signals.errors import BadInput
 
@@ -24,26 +23,22 @@ def policies(objects: Iterable[Object]) -> list[Policy]:
     Raises:
         BadInput: one of them cannot be understood; it is named.
     """
-    found = [policy for manifest in objects if (policy := _policy(manifest))]
+    found = [policy for manifest in objects for policy in _policies(manifest)]
     return sorted(found, key=lambda policy: (policy.tier, policy.priority, policy.name, policy.kind))
 
 
-def _policy(manifest: Object) -> Policy | None:
+def _policies(manifest: Object) -> Sequence[Policy]:
     group, kind = str(manifest.get("apiVersion", "")).rpartition("/")[0], manifest.get("kind", "")
     reader = _READERS.get((group, kind))
     if reader is None:
-        return None
+        return ()
     try:
-        return reader(manifest)
+        made = reader(manifest)
+        return (made,) if isinstance(made, Policy) else made
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        name = _name(manifest.get("metadata") or {})
+        name = named(manifest.get("metadata") or {})
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise BadInput(f"{kind} {name} cannot be understood: {what}.") from error
-
-
-def _name(metadata: Mapping[str, Any]) -> str:
-    namespace = metadata.get("namespace")
-    return f"{namespace}/{metadata.get('name')}" if namespace else str(metadata.get("name"))
 
 
 def _network_policy(manifest: Object) -> Policy:
@@ -53,7 +48,7 @@ def _network_policy(manifest: Object) -> Policy:
         kind=manifest["kind"],
         name=f"{namespace}/{metadata['name']}",
         tier=Tier.NAMESPACED,
-        subject=Pods(namespace=namespace, pods=_selector(spec.get("podSelector"))),
+        subject=Pods(namespace=namespace, pods=selector(spec.get("podSelector"))),
         rules={
             direction: tuple(
                 _plain_rule(index, namespace, rule or {}, direction)
@@ -62,24 +57,6 @@ def _network_policy(manifest: Object) -> Policy:
             for direction in directions({"spec": spec})
         },
     )
-
-
-def _selector(selector: Object | None) -> Object:
-    """Return a label selector, an absent one as the empty one.
-
-    Raises:
-        ValueError, KeyError, AttributeError: it is none.
-    """
-    for one in requirements(selector or {}):
-        if not all(isinstance(text, str) for text in (one.key, *(one.values or ()))):
-            raise ValueError(f"a selector compares {one.key} with something that is no text")
-    return selector or {}
-
-
-def _block(cidr: str, holes: Iterable[str] = (), *, pods: bool) -> Block:
-    for text in (cidr, *holes):
-        ip_network(text, strict=False)
-    return Block(cidr=cidr, holes=tuple(holes), pods=pods)
 
 
 def _plain_rule(index: int, namespace: str, rule: Object, direction: Direction) -> Rule:
@@ -93,13 +70,13 @@ def _plain_rule(index: int, namespace: str, rule: Object, direction: Direction) 
 
 def _plain_peer(namespace: str, peer: Object) -> Peer:
     if peer.get("ipBlock") is not None:
-        return _block(peer["ipBlock"]["cidr"], peer["ipBlock"].get("except") or (), pods=False)
-    pods = _selector(peer.get("podSelector"))
+        return block(peer["ipBlock"]["cidr"], peer["ipBlock"].get("except") or (), pods=False)
+    pods = selector(peer.get("podSelector"))
     if peer.get("namespaceSelector") is None:
         if peer.get("podSelector") is None:
             raise ValueError("a peer is empty")
         return Pods(namespace=namespace, pods=pods)
-    return Pods(namespaces=_selector(peer["namespaceSelector"]), pods=pods)
+    return Pods(namespaces=selector(peer["namespaceSelector"]), pods=pods)
 
 
 def _plain_port(port: Object) -> Ports:
@@ -108,13 +85,7 @@ def _plain_port(port: Object) -> Ports:
         return Ports(protocol=protocol)
     if isinstance(first, str):
         return Ports(protocol=protocol, name=first)
-    return _span(protocol, first, port.get("endPort") or first)
-
-
-def _span(protocol: str, first: Any, last: Any) -> Ports:
-    if not (isinstance(first, int) and isinstance(last, int)):
-        raise ValueError(f"{first!r} is no port")
-    return Ports(protocol=protocol, first=first, last=last)
+    return span(protocol, first, port.get("endPort") or first)
 
 
 def _cluster_wide(manifest: Object) -> Policy:
@@ -163,7 +134,7 @@ def _cluster_rule(index: int, rule: Object, direction: Direction, known: bool) -
 
 def _cluster_peers(peer: Object) -> tuple[Peer, ...]:
     if peer.get("networks"):
-        return tuple(_block(cidr, pods=True) for cidr in peer["networks"])
+        return tuple(block(cidr, pods=True) for cidr in peer["networks"])
     return (_cluster_peer(peer),)
 
 
@@ -174,19 +145,19 @@ def _cluster_peer(peer: Object) -> Pods | Unmodelled:
             namespaces=selected.get("namespaceSelector") or {}, pods=selected.get("podSelector") or {}
         )
     if peer.get("namespaces") is not None:
-        return Pods(namespaces=_selector(peer["namespaces"]))
+        return Pods(namespaces=selector(peer["namespaces"]))
     return Unmodelled(outside=peer.get("nodes") is not None or bool(peer.get("domainNames")))
 
 
 def _cluster_port(port: Object) -> Ports | None:
     """Return one entry of `ports` (v1alpha1) or `protocols` (v1alpha2); None where it is of another shape."""
-    named = port.get("namedPort") or port.get("destinationNamedPort")
-    if named:
-        return Ports(protocol=None, name=named)
+    name = port.get("namedPort") or port.get("destinationNamedPort")
+    if name:
+        return Ports(protocol=None, name=name)
     if number := port.get("portNumber"):
-        return _span(number.get("protocol") or "TCP", number["port"], number["port"])
-    if span := port.get("portRange"):
-        return _span(span.get("protocol") or "TCP", span["start"], span["end"])
+        return span(number.get("protocol") or "TCP", number["port"], number["port"])
+    if both := port.get("portRange"):
+        return span(both.get("protocol") or "TCP", both["start"], both["end"])
     for protocol in ("tcp", "udp", "sctp"):
         if protocol in port:
             return _destination_port(protocol.upper(), (port[protocol] or {}).get("destinationPort"))
@@ -196,8 +167,8 @@ def _cluster_port(port: Object) -> Ports | None:
 def _destination_port(protocol: str, port: Object | None) -> Ports:
     if port is None:
         return Ports(protocol=protocol)
-    span = port.get("range") or {"start": port["number"], "end": port["number"]}
-    return _span(protocol, span["start"], span["end"])
+    both = port.get("range") or {"start": port["number"], "end": port["number"]}
+    return span(protocol, both["start"], both["end"])
 
 
 def _unmodelled(manifest: Object) -> Policy:
@@ -205,21 +176,21 @@ def _unmodelled(manifest: Object) -> Policy:
     anything = (Rule(index=0, effect=Effect.UNKNOWN),)
     return Policy(
         kind=manifest["kind"],
-        name=_name(metadata),
+        name=named(metadata),
         tier=Tier.UNMODELLED,
         subject=Pods(namespace=metadata.get("namespace")),
         rules=dict.fromkeys(DIRECTIONS, anything),
     )
 
 
-_READERS: Mapping[tuple[str, str], Callable[[Object], Policy]] = MappingProxyType(
+_READERS: Mapping[tuple[str, str], Callable[[Object], Policy | Sequence[Policy]]] = MappingProxyType(
     {
         ("networking.k8s.io", "NetworkPolicy"): _network_policy,
         ("policy.networking.k8s.io", "AdminNetworkPolicy"): _cluster_wide,
         ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): _cluster_wide,
         ("policy.networking.k8s.io", "ClusterNetworkPolicy"): _cluster_wide,
-        ("cilium.io", "CiliumNetworkPolicy"): _unmodelled,
-        ("cilium.io", "CiliumClusterwideNetworkPolicy"): _unmodelled,
+        ("cilium.io", "CiliumNetworkPolicy"): cilium,
+        ("cilium.io", "CiliumClusterwideNetworkPolicy"): cilium,
         ("projectcalico.org", "NetworkPolicy"): _unmodelled,
         ("projectcalico.org", "GlobalNetworkPolicy"): _unmodelled,
         ("crd.projectcalico.org", "NetworkPolicy"): _unmodelled,

@@ -18,8 +18,10 @@ class Tier(IntEnum):
     UNMODELLED = 0
     """Policies that only their own enforcer understands: they may turn every answer about their pods."""
     ADMIN = 1
-    NAMESPACED = 2
-    BASELINE = 3
+    DENYING = 2
+    """Rules that deny whatever others allow."""
+    NAMESPACED = 3
+    BASELINE = 4
 
 
 class Effect(StrEnum):
@@ -90,3 +92,5 @@ class Policy:
     priority: int = 0
     subject: Pods
     rules: Mapping[Direction, tuple[Rule, ...]]
+    closes: bool = True
+    """Among those that add up: whether what none of them allows is denied because of this one."""

@@ -59,7 +59,9 @@ def judge(rulings: Sequence[Ruling], everybody: int, ports: int) -> dict[Answer,
     parts: Parts = {State(): everybody}
     for tier, in_tier in groupby(rulings, key=lambda ruling: ruling.policy.tier):
         if tier is Tier.NAMESPACED:
-            parts = _add_up(parts, in_tier, ports)
+            adding = list(in_tier)
+            if any(ruling.policy.closes for ruling in adding):
+                parts = _add_up(parts, adding, ports)
         else:
             for _, equals in groupby(in_tier, key=lambda ruling: ruling.policy.priority):
                 parts = _in_order(parts, [ruling.pieces for ruling in equals], everybody)
@@ -179,6 +181,8 @@ def reasons(rulings: Sequence[Ruling], peer: int, port: int) -> list[Reason]:
     """Return who decided about one peer and one port; nobody where no policy did."""
     for tier, some in groupby(rulings, key=lambda ruling: ruling.policy.tier):
         in_tier = list(some)
+        if tier is Tier.NAMESPACED and not any(ruling.policy.closes for ruling in in_tier):
+            continue
         found = (_adding if tier is Tier.NAMESPACED else _deciding)(in_tier, peer, port)
         if found:
             return found

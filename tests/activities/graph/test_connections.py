@@ -425,16 +425,16 @@ def test_cluster_wide_policies_never_mean_pods_on_their_nodes_network() -> None:
 
 
 def test_policies_of_an_enforcer_that_is_not_modelled_make_their_namespace_unknown() -> None:
-    cilium = {
-        "apiVersion": "cilium.io/v2",
-        "kind": "CiliumNetworkPolicy",
+    calico = {
+        "apiVersion": "crd.projectcalico.org/v1",
+        "kind": "NetworkPolicy",
         "metadata": {"name": "c", "namespace": "shop"},
         "spec": {},
     }
-    unknown = table(*PODS, cilium, unknown=True)
+    unknown = table(*PODS, calico, unknown=True)
     assert unknown[FAR, DB] == ALL
-    assert (FAR, ALL4) in table(*PODS, cilium)
-    verdict = Asking(Network([*PODS, cilium], NAMESPACES)).ask("other/far", "shop/db", "TCP", 80)
+    assert (FAR, ALL4) in table(*PODS, calico)
+    verdict = Asking(Network([*PODS, calico], NAMESPACES)).ask("other/far", "shop/db", "TCP", 80)
     assert (verdict.allowed, {r.policy.name for _, r in verdict.by}) == (None, {"shop/c"})
 
 
