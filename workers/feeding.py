@@ -100,6 +100,18 @@ class Feeding:
             )
         )
 
+    async def notice(self, one: Arrived) -> None:
+        """Feed one event that is about a message and not its content; the message is settled by whoever reads it.
+
+        Raises:
+            Unavailable: Temporal did not take it.
+        """
+        way = await self._routing.find(one.event, one.message.accepted_at)
+        try:
+            await self._signal(way.incident, [one], tuple(way.links))
+        except RPCError as error:
+            raise Unavailable(f"Temporal does not answer: {error}") from error
+
     async def _feed_one(self, incident: str, group: list[Arrived], links: tuple[str, ...]) -> None:
         """Feed one incident, in signals that Temporal takes."""
         async with self._slots:

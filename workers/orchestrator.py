@@ -22,6 +22,8 @@ from signals.subjects import (
     ROUTING_BUCKET,
     threats_stream,
 )
+from signals.threats import ThreatEvent
+from workers import blindness
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.audited import Audited
 from workers.chain import Chains, threat, unseal
@@ -39,37 +41,61 @@ BATCH = 200
 log = structlog.get_logger(__name__)
 
 
-async def _prove(context: Context, owner: str, messages: Sequence[Message], chains: Chains) -> list[Arrived]:
-    """Return what is proved; what is not goes to the dead letters with its reason."""
-    arrived: list[Arrived] = []
-    for message in messages:
-        try:
-            envelope = unseal(message, owner, context.trust, context.cluster.ref)
-            event = threat(envelope, message.accepted_at)
-        except (Refused, Undecodable) as error:
-            log.error("a threat was refused", stream=owner, sequence=message.sequence, reason=str(error))
-            await context.bus.bury(f"threats.{owner}", message.data, str(error), message.headers)
-            await message.ack()
-            continue
-        gap = chains.follow(envelope, message.sequence)
-        if gap:
-            log.error("we are blind to something that an agent said", agent=owner, gap=str(gap))
-        if message.deliveries > 1:
-            metrics.redelivery(owner)
-        arrived.append(Arrived(event, message))
-    return arrived
+class Reader:
+    """Reads one agent's threats, believes them only with proof, and says where it is blind."""
 
+    def __init__(self, context: Context, feeding: Feeding, owner: str) -> None:
+        """Read this agent's stream."""
+        self._context, self._feeding, self._owner = context, feeding, owner
+        self._chains = Chains()
+        self._blind: dict[str, Arrived] = {}
 
-async def _consume(context: Context, feeding: Feeding, owner: str) -> None:
-    chains = Chains()
-    stream = context.bus.consume(threats_stream(owner), ORCHESTRATOR, owner=owner, batch=BATCH)
-    async for messages in stream:
-        try:
-            await feeding.feed(await _prove(context, owner, messages, chains))
-        except FirebreakError as error:
-            log.warning("a batch of threats comes again", error=str(error))
-            for message in messages:
-                await message.nak(1.0)
+    async def read(self) -> None:
+        """Read for ever."""
+        stream = self._context.bus.consume(
+            threats_stream(self._owner), ORCHESTRATOR, owner=self._owner, batch=BATCH
+        )
+        async for messages in stream:
+            try:
+                await self._feeding.feed(await self._prove(messages))
+                await self._tell()
+            except FirebreakError as error:
+                log.warning("a batch of threats comes again", error=str(error))
+                for message in messages:
+                    if not message.settled:
+                        await message.nak(1.0)
+
+    async def _prove(self, messages: Sequence[Message]) -> list[Arrived]:
+        """Return what is proved; what is not goes to the dead letters with its reason."""
+        owner, cluster = self._owner, self._context.cluster.ref
+        arrived: list[Arrived] = []
+        for message in messages:
+            try:
+                envelope = unseal(message, owner, self._context.trust, cluster)
+                event = threat(envelope, message.accepted_at)
+            except (Refused, Undecodable) as error:
+                log.error("a threat was refused", stream=owner, sequence=message.sequence, reason=str(error))
+                await self._context.bus.bury(f"threats.{owner}", message.data, str(error), message.headers)
+                self._unseen(blindness.spoken_for(owner, str(error), message, cluster), message)
+                await message.ack()
+                continue
+            gap = self._chains.follow(envelope, message.sequence)
+            if gap:
+                log.error("we are blind to something that an agent said", agent=owner, gap=str(gap))
+                self._unseen(blindness.missed(gap, message, cluster), message)
+            if message.deliveries > 1:
+                metrics.redelivery(owner)
+            arrived.append(Arrived(event, message))
+        return arrived
+
+    def _unseen(self, event: ThreatEvent, message: Message) -> None:
+        self._blind.setdefault(event.id, Arrived(event, message))
+
+    async def _tell(self) -> None:
+        """Make what we do not see an incident; what cannot be told now is told with the next batch."""
+        for name, one in list(self._blind.items()):
+            await self._feeding.notice(one)
+            del self._blind[name]
 
 
 async def run(context: Context) -> None:
@@ -98,7 +124,7 @@ async def run(context: Context) -> None:
         max_concurrent_workflow_tasks=100,
     )
     async with worker:
-        consumers = [asyncio.create_task(_consume(context, feeding, owner)) for owner in DETECTING]
+        consumers = [asyncio.create_task(Reader(context, feeding, owner).read()) for owner in DETECTING]
         context.ready()
         await until_stopped(context, *consumers)
 
