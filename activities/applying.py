@@ -157,7 +157,7 @@ class Applying:
     ) -> Receipt:
         """Write one action; where somebody changed the cluster under its plan, take it back and plan anew."""
         for _ in range(REPLANS):
-            if not receipt.state.stands:
+            if not receipt.state.stands or receipt.action.deferred:
                 return receipt
             try:
                 await writing.apply(self._cluster, receipt.plan)

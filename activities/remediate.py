@@ -3,7 +3,7 @@
 It believes a decision and a command only by their signatures, and an action only by its own record of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -30,11 +30,13 @@ from activities.upkeep import Upkeep
 from signals.decisions import Decision
 from signals.envelope import Trust
 from signals.errors import Refused
+from signals.plans import WriteKind
 from signals.policy import Policy
 from signals.receipts import ActionState, Receipt
 from signals.requests import (
     AdvanceRequest,
     ApplyRequest,
+    Cause,
     Disposition,
     ExtendRequest,
     Outcome,
@@ -48,6 +50,13 @@ from signals.subjects import SPAN_APPLY, SPAN_REVERT, SPAN_VERIFY
 def _trace(stack: StackRequest) -> dict[str, str]:
     """Return the trace of the alert that led to a stack."""
     return next((receipt.trace for receipt in stack.receipts if receipt.trace), {})
+
+
+def _evicted(receipts: Sequence[Receipt]) -> str:
+    """Return why what stood is over rather than undone: its pods are gone by our own hand."""
+    done = (write for one in receipts if one.state is ActionState.DONE for write in one.plan.writes)
+    evicted = any(write.kind is WriteKind.EVICT for write in done)
+    return "its pod was evicted and is gone: nothing is left to hold" if evicted else ""
 
 
 class Remediating:
@@ -153,8 +162,11 @@ class Remediating:
                 receipts = [await self._turns.settle(one, "put back before its turn") for one in receipts]
                 notes: list[str] = []
                 force = bool(request.approval and request.approval.force)
+                over = _evicted(receipts) if request.cause is Cause.TARGET_GONE else ""
                 for place in reversed(range(len(receipts))):
-                    receipts[place] = await self._upkeep.reverted(receipts[place], notes, force=force)
+                    receipts[place] = await self._upkeep.reverted(
+                        receipts[place], notes, force=force, over=over
+                    )
                     metrics.action(receipts[place])
                     if receipts[place].state is ActionState.DRIFTED:
                         break

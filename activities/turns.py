@@ -127,5 +127,5 @@ class Turns:
             return Performed()
         try:
             return await kind.perform(self._cluster, receipt)
-        except (*_WOULD_NOT, Unavailable) as error:
-            return Performed(failed=str(error))
+        except (*_WOULD_NOT, Unavailable, LookupError, TypeError, ValueError) as error:
+            return Performed(failed=str(error) or repr(error))  # also an answer that makes no sense

@@ -54,8 +54,8 @@ class Upkeep:
             receipt = await unless_overtaken(self._cluster, self._records, receipt)
         return receipt, [f"held: {write}" for write in missing] if receipt.state.stands else []
 
-    async def reverted(self, receipt: Receipt, notes: list[str], *, force: bool) -> Receipt:
-        """Put one action back, or say whose edit stopped us."""
+    async def reverted(self, receipt: Receipt, notes: list[str], *, force: bool, over: str = "") -> Receipt:
+        """Put one action back, or say whose edit stopped us; `over` says why it has done what it was for."""
         if not receipt.state.stands:
             return receipt
         try:
@@ -68,7 +68,11 @@ class Upkeep:
         notes.append(f"put back: {receipt.action.summary}")
         return await self._records.store(
             receipt.model_copy(
-                update={"state": ActionState.REVERTED, "reason": "", "reverted_at": self._now()}
+                update={
+                    "state": ActionState.DONE if over else ActionState.REVERTED,
+                    "reason": over,
+                    "reverted_at": self._now(),
+                }
             )
         )
 

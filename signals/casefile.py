@@ -1,5 +1,6 @@
 """The state of one incident, and how it is told: plain data, no waiting, no effects."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from signals.decisions import Decision, PlannedAction
@@ -148,10 +149,18 @@ class CaseFile:
                 self.receipts[action_id] = receipt.model_copy(update={"state": state, "reason": reason})
         self.staged = None
 
-    def replan(self) -> None:
-        """Forget what is staged, so that the next judgement asks for it again, with what is new."""
+    def replan(self, decided: Collection[PlannedAction] = ()) -> None:
+        """Forget what is staged, so that the next judgement asks for it again, with what is new.
+
+        A turn that was stopped meanwhile, and that this decision did not know of, is asked about next.
+        """
+        kept = {action.id for action in self.due} - {action.id for action in decided}
         self.staged = None
-        self.receipts = {k: r for k, r in self.receipts.items() if r.state is not ActionState.STAGED}
+        self.receipts = {
+            action_id: receipt
+            for action_id, receipt in self.receipts.items()
+            if receipt.state is not ActionState.STAGED or action_id in kept
+        }
 
     @property
     def planned(self) -> tuple[PlannedAction, ...]:
@@ -159,7 +168,48 @@ class CaseFile:
         again = {ActionState.STAGED, ActionState.REVERTED, ActionState.FAILED}
         if any(event.mode is not Mode.SHADOW for event in self.events.values()):
             again.add(ActionState.SHADOW)  # the namespace was promoted meanwhile
-        return tuple(r.action for r in self.receipts.values() if r.state not in again)
+        return tuple(r.action for r in self.receipts.values() if r.state not in again or self._over(r))
+
+    def _over(self, receipt: Receipt) -> bool:
+        """Return whether a turn that came to nothing stays so: until what it came after is put back."""
+        if not receipt.action.deferred or receipt.state not in (ActionState.FAILED, ActionState.REFUSED):
+            return False
+        undone = {r.action.target.key for r in self.receipts.values() if r.state is ActionState.REVERTED}
+        return not any(target.key in undone for target in receipt.action.targets)
+
+    @property
+    def due(self) -> tuple[PlannedAction, ...]:
+        """What was decided and has its turn yet to come, or was stopped in it and waits for a person."""
+        waits = [r for r in self.receipts.values() if r.state is ActionState.STAGED]
+        first = {t.key for r in waits if not r.action.deferred for t in r.action.targets}
+        stopped = [
+            receipt.action.model_copy(update={"asks": receipt.action.asks or receipt.reason})
+            for receipt in waits
+            if receipt.action.deferred and not any(t.key in first for t in receipt.action.targets)
+        ]
+        due = [r.action for r in self.receipts.values() if r.state is ActionState.DUE]
+        return tuple(sorted((*stopped, *due), key=lambda action: action.index))
+
+    @property
+    def due_and_stopped(self) -> bool:
+        """Whether something that was due waits for a person."""
+        return any(self.waits(action.id) for action in self.due)
+
+    def waits(self, action_id: str) -> bool:
+        """Return whether an action waits for a person."""
+        known = self.receipts.get(action_id)
+        return known is not None and known.state is ActionState.STAGED
+
+    @property
+    def put_back_or_stuck(self) -> bool:
+        """Whether nothing can be put back any more: nothing stands, or somebody else's change stopped it."""
+        return not self.unfinished or any(r.state is ActionState.DRIFTED for r in self.standing)
+
+    @property
+    def unfinished(self) -> tuple[Receipt, ...]:
+        """What needs an owner, oldest first: it is in the cluster, or its turn comes."""
+        found = (r for r in self.receipts.values() if r.state.stands or r.state is ActionState.DUE)
+        return tuple(sorted(found, key=lambda receipt: receipt.action.index))
 
     @property
     def standing(self) -> tuple[Receipt, ...]:

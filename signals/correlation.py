@@ -60,3 +60,13 @@ def joining(event: ThreatEvent) -> tuple[Entity, ...]:
         and not (entity.kind == "ServiceAccount" and entity.name == "default")
     ]
     return (event.subject, *others)
+
+
+def storm_name(detector: str) -> str:
+    """Return what stands in the place of a pod's name in the id of a storm's incident."""
+    return f"storm-{detector}".replace("_", "-")[:30].strip("-")
+
+
+def is_storm(incident: str, detector: str) -> bool:
+    """Return whether an incident is a storm's, or may be: by its id alone, so that everybody knows."""
+    return incident.rpartition("-")[0].endswith(f"-{storm_name(detector)}")

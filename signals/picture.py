@@ -2,6 +2,7 @@
 
 from signals.casefile import CaseFile
 from signals.incidents import ActionSummary, Incident, IncidentState, Summary, WaitingFor
+from signals.plans import WriteKind
 from signals.receipts import ActionState
 from signals.threats import Mode, Severity
 
@@ -25,6 +26,8 @@ def state(file: CaseFile, waiting: WaitingFor | None) -> IncidentState:
         return IncidentState.AWAITING_APPROVAL
     if file.standing:
         return IncidentState.PARTIALLY_CONTAINED if states & _TROUBLED else IncidentState.CONTAINED
+    if ActionState.DUE in states or _evicted(file):
+        return IncidentState.PARTIALLY_CONTAINED if states & _TROUBLED else IncidentState.CONTAINED
     if ActionState.REVERTED in states:
         return IncidentState.UNDONE
     if ActionState.SHADOW in states:
@@ -32,6 +35,13 @@ def state(file: CaseFile, waiting: WaitingFor | None) -> IncidentState:
     if not file.decisions or (file.decisions[-1].actions and not states):
         return IncidentState.INVESTIGATING
     return IncidentState.OBSERVED
+
+
+def _evicted(file: CaseFile) -> bool:
+    """Return whether what was contained is gone by our own hand, and nothing of it was put back by anybody."""
+    over = [receipt for receipt in file.receipts.values() if receipt.state is ActionState.DONE]
+    went = any(write.kind is WriteKind.EVICT for receipt in over for write in receipt.plan.writes)
+    return went and all(r.state is not ActionState.REVERTED for r in file.receipts.values())
 
 
 def summary(file: CaseFile, waiting: WaitingFor | None) -> Summary:

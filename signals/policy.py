@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from signals.errors import PolicyInvalid
 from signals.threats import Severity, ThreatEvent
@@ -59,10 +59,21 @@ class Protected(BaseModel, frozen=True, extra="forbid"):
 
 
 class Tier4(StrEnum):
-    """What a control-plane impact or certainty does with a reversible hold: stage it, or hold and ask."""
+    """What Tier 4 does with an isolation: stage it with the rest, or let it stand while a person is asked.
+
+    An isolation that touches the control plane is staged in any case.
+    """
 
     STAGE = "stage"
     HOLD = "hold"
+
+
+class Step(StrEnum):
+    """What follows the isolation of a pod at Tier 3, each by the name of its action."""
+
+    CAPTURE = "capture_evidence"
+    FREEZE = "freeze_credentials"
+    EVICT = "evict_pod"
 
 
 class Breaker(BaseModel, frozen=True, extra="forbid"):
@@ -114,8 +125,10 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     """Times in which nothing is evicted and no credential frozen without a person."""
     control_plane_namespaces: tuple[str, ...] = CONTROL_PLANE_NAMESPACES
     """Namespaces (shell patterns) in which any action is Tier 4, also where they are enrolled."""
+    isolate_steps: tuple[Step, ...] = tuple(Step)
+    """What follows the isolation of a pod at Tier 3, in this order; leave out what a team wants to do itself."""
     tier4: Tier4 = Tier4.STAGE
-    """What Tier 4 does with a reversible hold."""
+    """What Tier 4 does with an isolation."""
     restrict_ttl_seconds: int = Field(default=4 * 3600, ge=60)
     """How long a blocked flow stands before it is put back."""
     isolate_ttl_seconds: int = Field(default=24 * 3600, ge=60)
@@ -146,6 +159,13 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     def frozen(self, namespace: str, at: datetime) -> str:
         """Return why nothing may be evicted or frozen in a namespace at this instant, or nothing."""
         return next((w.reason for w in self.freeze_windows if w.covers(namespace, at)), "")
+
+    @field_validator("isolate_steps")
+    @classmethod
+    def _each_once(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        if list(steps) != [step for step in Step if step in steps]:
+            raise ValueError(f"each step at most once, in this order: {', '.join(Step)}")
+        return steps
 
     @property
     def digest(self) -> str:

@@ -80,6 +80,8 @@ class JudgeRequest(BaseModel, frozen=True):
     events: tuple[ThreatEvent, ...]
     planned: tuple[PlannedAction, ...] = ()
     """What stands, or what a person refused: never asked for again."""
+    due: tuple[PlannedAction, ...] = ()
+    """What was decided and is not written yet: its turn comes, or it waits for a person."""
     next_index: int = 0
     """The next free place on the incident's stack."""
     false_alarms: tuple[FalseAlarm, ...] = ()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from activities.ports import KeyValue
-from signals.correlation import incident_id
+from signals.correlation import incident_id, storm_name
 from signals.entities import ClusterRef
 from signals.errors import Conflict
 from signals.threats import ThreatEvent
@@ -48,7 +48,7 @@ class Storms:
     async def incident(self, event: ThreatEvent, at: datetime) -> str:
         """Count a new subject; return the storm's incident that it belongs to, or nothing in calm weather."""
         key = f"storm/{self._cluster.uid}/{event.detector}/{event.subject.namespace or ''}"
-        subject = event.subject.model_copy(update={"name": f"storm-{event.detector}".replace("_", "-")})
+        subject = event.subject.model_copy(update={"name": storm_name(event.detector)})
         named = incident_id(self._cluster, event.model_copy(update={"subject": subject}), reopens="storm")
         while True:
             entry = await self._bucket.get(key)

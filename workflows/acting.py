@@ -50,11 +50,13 @@ class Acting(Following):
             except ActivityError as error:
                 outcome = _failed(decision, str(error.cause or error))
             self._gate.withdraw()
-            self._file.replan()
+            self._file.replan(decision.actions)
             self._file.acted(outcome)
             self._file.note(workflow.now(), f"{outcome.disposition}: {summary}", outcome.reason)
-            if outcome.disposition is Disposition.STAGED:
+            if outcome.staged is not None or outcome.disposition is Disposition.STAGED:
                 self._stage(decision, outcome)
+            elif self._file.due_and_stopped:
+                self._rejudge = True  # it waits for a person, and is not asked about
             return outcome
 
     async def _say_if_late(self, writing: "asyncio.Task[Outcome]") -> None:
@@ -72,11 +74,12 @@ class Acting(Following):
     def _stage(self, decision: Decision, outcome: Outcome) -> None:
         """Ask a person, bound to this plan and these targets."""
         self._file.staged = decision
-        uids = {target.uid for action in decision.actions for target in action.targets if target.uid}
+        plan = outcome.staged or outcome.plan
+        uids = {target.uid for one in plan.actions for target in one.action.targets if target.uid}
         self._gate.ask(
             WaitingFor(
                 kind="approve the plan",
-                plan_hash=outcome.plan.hash,
+                plan_hash=plan.hash,
                 deadline=workflow.now() + timedelta(seconds=self._file.given.approval_seconds),
                 roles=outcome.roles,
                 target_uids=tuple(sorted(uids)),

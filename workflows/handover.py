@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from signals import picture
     from signals.approvals import Approval
     from signals.casefile import CaseFile
+    from signals.receipts import Receipt
     from signals.requests import IncidentInput, RemediationInput, StackRequest
     from signals.subjects import REMEDIATION_WORKFLOW, remediation_id
 
@@ -29,14 +30,14 @@ class StackOwner:
     async def hand_over(self, file: CaseFile) -> None:
         """Give the owner what it does not have yet; start it if it is not there (any more)."""
         async with self._turn:
-            new = tuple(receipt for receipt in file.standing if receipt.action.id not in self._handed)
+            new = tuple(receipt for receipt in file.unfinished if _key(receipt) not in self._handed)
             if not new:
                 return
             stack = StackRequest(incident=file.given.incident, cluster=file.given.cluster, receipts=new)
             if not (self._known and await self._signal("push", stack.model_dump(mode="json"))):
                 await self._start(file, stack)
             self._known = True
-            self._handed |= {receipt.action.id for receipt in new}
+            self._handed |= {_key(receipt) for receipt in new}
 
     async def command(self, file: CaseFile, approval: Approval) -> None:
         """Pass on what a person said."""
@@ -83,3 +84,10 @@ class StackOwner:
             )
         except WorkflowAlreadyStartedError:
             await self._signal("push", stack.model_dump(mode="json"))
+
+
+def _key(receipt: Receipt) -> str:
+    """Return what tells receipts apart that the owner must be given: what was approved since is another one."""
+    return (
+        f"{receipt.action.id}/{receipt.approved_by or ''}" if receipt.action.deferred else receipt.action.id
+    )

@@ -95,7 +95,7 @@ class IncidentWorkflow(Acting, Obeying):
 
     async def _respond_until_quiet(self) -> None:
         """Wait for something to judge; judge it; close by itself what nobody needs any more."""
-        idle = not self._file.standing and self._waiting is None
+        idle = not self._file.unfinished and self._waiting is None
         quiet = timedelta(seconds=self._file.given.quiet_seconds) if idle else None
         try:
             await workflow.wait_condition(
@@ -104,7 +104,7 @@ class IncidentWorkflow(Acting, Obeying):
                 timeout_summary="closes by itself when nothing new is seen",
             )
         except TimeoutError:
-            if not self._file.unread and not self._file.standing:
+            if not self._file.unread and not self._file.unfinished:
                 self._closing = "nothing new was seen, and nothing stands"
             return
         if self._file.unread or self._rejudge:
@@ -144,6 +144,7 @@ class IncidentWorkflow(Acting, Obeying):
             revision=len(file.decisions) + 1,
             events=tuple(file.events.values()),
             planned=file.planned,
+            due=file.due,
             next_index=file.next_index,
             false_alarms=tuple(file.false_alarms),
             investigation=file.investigation,
@@ -152,12 +153,11 @@ class IncidentWorkflow(Acting, Obeying):
     def _is_new(self, decision: Decision) -> bool:
         """Return whether this asks for something else than what is already staged."""
         staged = self._file.staged
+        if staged is None or staged.tier != decision.tier:
+            return True
+        asked = (a for a in staged.actions if a.id not in self._file.receipts or self._file.waits(a.id))
         what = [(action.type, action.peer, action.targets) for action in decision.actions]
-        return (
-            staged is None
-            or staged.tier != decision.tier
-            or what != [(action.type, action.peer, action.targets) for action in staged.actions]
-        )
+        return what != [(action.type, action.peer, action.targets) for action in asked]
 
     @workflow.signal(description="New or repeated ThreatEvents")
     def events(self, *said: Any) -> None:
@@ -175,7 +175,9 @@ class IncidentWorkflow(Acting, Obeying):
         except ValidationError as error:
             self._file.note(workflow.now(), "a report did not decode", str(error.errors()[0]["msg"]))
             return
+        due = {receipt.action.id for receipt in self._file.unfinished}
         self._file.update(report.receipts)
+        self._rejudge |= any(self._file.waits(action_id) for action_id in due)
         self._asked_below = report.waiting
         self._answers |= report.answers
         for line in report.notes:
@@ -208,8 +210,9 @@ class IncidentWorkflow(Acting, Obeying):
         self._file.stood_down = True
         async with self._writing:
             await self._stack.hand_over(self._file)
-        if self._file.standing:
+        if self._file.unfinished:
             await self._stack.cancel(self._file)
-            await workflow.wait_condition(lambda: not self._file.standing)
-        self._file.note(workflow.now(), "cancelled", "everything was put back")
+            await workflow.wait_condition(lambda: self._file.put_back_or_stuck)
+        left = "; ".join(receipt.reason for receipt in self._file.standing)
+        self._file.note(workflow.now(), "cancelled", left or "everything was put back")
         self._publish()

@@ -50,9 +50,25 @@ class Keeping:
             sorted((r for r in self._receipts.values() if r.state.stands), key=lambda r: r.action.index)
         )
 
+    @property
+    def _due(self) -> tuple[Receipt, ...]:
+        """What is on record and has its turn yet to come, in the order of its turns."""
+        due = (receipt for receipt in self._receipts.values() if receipt.state is ActionState.DUE)
+        return tuple(sorted(due, key=lambda receipt: receipt.action.index))
+
+    @property
+    def _unfinished(self) -> tuple[Receipt, ...]:
+        return (*self._standing, *self._due)
+
     def _request(self) -> StackRequest:
         stack = self._given.stack
         return StackRequest(incident=stack.incident, cluster=stack.cluster, receipts=self._standing)
+
+    def _everything(self) -> StackRequest:
+        """Return the stack with what is due and what is done and over: an undo has to know both."""
+        done = (receipt for receipt in self._receipts.values() if receipt.state is ActionState.DONE)
+        every = sorted((*self._unfinished, *done), key=lambda receipt: receipt.action.index)
+        return self._request().model_copy(update={"receipts": tuple(every)})
 
     async def _verify(self) -> None:
         if not any(receipt.state is ActionState.APPLIED for receipt in self._standing):
@@ -87,7 +103,7 @@ class Keeping:
 
     async def _revert(self, cause: Cause, approval: Approval | None = None) -> Answer:
         """Put everything back, newest first; what somebody else changed stays, and is said."""
-        request = RevertRequest(stack=self._request(), cause=cause, approval=approval)
+        request = RevertRequest(stack=self._everything(), cause=cause, approval=approval)
         done = await self._done(
             Remediating.revert_stack, request, f"put back: {approval.actor if approval else cause}"
         )

@@ -42,7 +42,7 @@ class Obeying(Commanded):
     def refuse(self, approval: Approval) -> None:
         """Refuse what is not proved, comes too late, or would leave something standing unseen."""
         self._gate.prove(approval)
-        standing = self._file.standing or self._writing.locked()
+        standing = self._file.unfinished or self._writing.locked()
         if approval.verb in _ANSWERS:
             if self._asked_below is None or self._gate.waiting is not None:
                 self._gate.check(approval)
@@ -72,14 +72,15 @@ class Obeying(Commanded):
         return answer
 
     async def _approved(self, staged: Decision, approval: Approval) -> Answer:
+        asked = [a for a in staged.actions if a.id not in self._file.receipts or self._file.waits(a.id)]
         outcome = await self._act(staged, approval)
         await self._stack.hand_over(self._file)
         done = outcome.disposition is Disposition.APPLIED
-        what = "; ".join(action.summary for action in staged.actions)
+        what = "; ".join(action.summary for action in asked)
         return Answer(accepted=done, message=outcome.reason or f"{outcome.disposition}: {what}")
 
     async def _close(self, approval: Approval, why: str) -> Answer:
-        if (self._file.standing or self._writing.locked()) and not approval.keep:
+        if (self._file.unfinished or self._writing.locked()) and not approval.keep:
             answer = await self._pass_down(approval)
             if not answer.accepted:
                 return answer
@@ -95,10 +96,10 @@ class Obeying(Commanded):
         if approval.verb in (Verb.UNDO, Verb.STAND_DOWN):
             self._cry_wolf()
             self._file.stood_down |= approval.verb is Verb.STAND_DOWN
-        if not self._file.standing:
+        if not self._file.unfinished:
             return Answer(accepted=True, message="nothing stands; nothing more will be written here")
         await self._stack.command(self._file, approval)
-        await workflow.wait_condition(lambda: approval.id in self._answers or not self._file.standing)
+        await workflow.wait_condition(lambda: approval.id in self._answers or not self._file.unfinished)
         nothing = Answer(accepted=approval.verb is not Verb.EXTEND, message="nothing stands any more")
         return self._answers.pop(approval.id, nothing)
 

@@ -48,6 +48,13 @@ LATE = timedelta(seconds=10)
 CARE: dict[str, Any] = {**CHANGE, "schedule_to_close_timeout": timedelta(minutes=2)}
 """What looks after a stack: given up after a while, for a person who undoes it must not wait behind it."""
 
+TURN: dict[str, Any] = {
+    **CHANGE,
+    "start_to_close_timeout": timedelta(minutes=3),
+    "schedule_to_close_timeout": timedelta(minutes=30),
+}
+"""What is carried out in its turn: it may take its time, and does not keep the next one waiting for ever."""
+
 LATER = timedelta(minutes=1)
 """How long the clock of a stack waits after the executor would not do what was due."""
 

@@ -5,7 +5,7 @@ when the stack expires and still obeys people.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -15,9 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from signals.approvals import Answer, Approval, Verb
-    from signals.decisions import OnExpiry
     from signals.errors import Refused
-    from signals.incidents import WaitingFor
     from signals.pages import PageKind
     from signals.receipts import ActionState
     from signals.requests import (
@@ -29,13 +27,17 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.approval import ApprovalGate
 from workflows.commands import Commanded
+from workflows.expiring import Expiring
 from workflows.hearing import heard
-from workflows.keeping import Keeping
 from workflows.options import LETS_STAND
+from workflows.turning import Turning
+
+_BEFORE = frozenset({ActionState.DUE, ActionState.STAGED})
+"""States of an action whose turn may yet come."""
 
 
 @workflow.defn
-class RemediationWorkflow(Keeping, Commanded):
+class RemediationWorkflow(Turning, Expiring, Commanded):
     """The stack of one incident's applied actions, until nothing of it stands."""
 
     @workflow.init
@@ -51,6 +53,7 @@ class RemediationWorkflow(Keeping, Commanded):
         self._cancelled = False
         self._trouble = ""
         self._not_before = workflow.now()
+        self._tries: dict[str, int] = {}
         self._aside: set[asyncio.Task[None]] = set()
 
     @workflow.run
@@ -80,16 +83,17 @@ class RemediationWorkflow(Keeping, Commanded):
 
     async def _over(self) -> bool:
         """Return whether nothing stands, nobody is waited for, and nothing was pushed meanwhile."""
-        if self._standing:
+        if self._unfinished:
             return False
         await workflow.wait_condition(
-            lambda: bool(self._standing) or (not self._aside and workflow.all_handlers_finished())
+            lambda: bool(self._unfinished) or (not self._aside and workflow.all_handlers_finished())
         )
-        return not self._standing
+        return not self._unfinished
 
     async def _next(self) -> None:
         """Do the next thing that the stack needs."""
         await self._verify()
+        self._begin_turns()
         wake = self._wake_at()
         left = None if wake is None else max(wake - workflow.now(), timedelta(milliseconds=1))
         try:
@@ -104,6 +108,9 @@ class RemediationWorkflow(Keeping, Commanded):
             await self._revert(Cause.CANCELLED)
         while self._said:
             await self._answer(self._said.pop(0))
+        if self._evicted:
+            self._evicted = False
+            await self._revert(Cause.TARGET_GONE)
         if self._changed:
             await self._hold()
         if self._crowded():
@@ -126,59 +133,15 @@ class RemediationWorkflow(Keeping, Commanded):
             workflow.info().is_continue_as_new_suggested()
             and self._gate.waiting is None
             and not self._aside
+            and not self._taking_turns
             and not self._called()
         )
 
     def _called(self) -> bool:
         fresh = any(receipt.state is ActionState.APPLIED for receipt in self._standing)
-        return fresh or self._changed or self._cancelled or bool(self._said) or not self._standing
-
-    @property
-    def _expires_at(self) -> datetime:
-        """The stack's expiry is the latest of its actions': they were laid one upon the other."""
-        return max(receipt.expires_at or workflow.now() for receipt in self._standing)
-
-    def _wake_at(self) -> datetime | None:
-        """Return when the clock needs us: early enough to ask where a person is asked; never for a drift."""
-        if any(receipt.state is ActionState.DRIFTED for receipt in self._standing) or not self._standing:
-            return None
-        if self._gate.waiting is not None:
-            return self._gate.waiting.deadline
-        early = timedelta(seconds=self._given.approval_seconds if self._asks() else 0)
-        return max(self._expires_at - early, self._not_before)
-
-    def _asks(self) -> bool:
-        return any(receipt.on_expiry is not OnExpiry.RELEASE for receipt in self._standing)
-
-    async def _expire(self) -> None:
-        """The time is up: release what may be released; of what asks, silence means that it stays."""
-        if not self._asks():
-            if not self._trouble:
-                self._tell(PageKind.EXPIRY, "the time is up: it is put back now")
-            await self._revert(Cause.EXPIRED)
-            return
-        self._gate.ask(
-            WaitingFor(
-                kind="release the containment",
-                plan_hash=self._standing[-1].plan_hash,
-                deadline=max(self._expires_at, workflow.now() + timedelta(seconds=30)),
-                roles=("oncall", "lead"),
-                target_uids=tuple(sorted({t.uid for r in self._standing for t in r.action.targets if t.uid})),
-            )
-        )
-        await self._report(("its time is nearly up: approve to release it",))
-        self._tell(PageKind.EXPIRY, "its time is nearly up: approve to release it; silence extends it")
-
-    async def _silence(self) -> None:
-        """Nobody said that it may end: it holds on, for a bounded number of times."""
-        self._gate.withdraw()
-        if self._extensions_left:
-            self._extensions_left -= 1
-            extended = await self._extend(self._standing[-1].action.ttl_seconds, None)
-            if extended.accepted:
-                self._tell(PageKind.EXPIRY, f"nobody answered: extended, {self._extensions_left} left")
-        elif (await self._revert(Cause.EXPIRED)).accepted:
-            self._tell(PageKind.EXPIRY, "nobody answered any more: it was put back")
+        untaken = bool(self._due) and not self._taking_turns
+        spoken = self._changed or self._cancelled or bool(self._said)
+        return fresh or untaken or spoken or self._evicted or not self._unfinished
 
     @workflow.signal(description="More actions were applied")
     def push(self, *said: Any) -> None:
@@ -190,7 +153,8 @@ class RemediationWorkflow(Keeping, Commanded):
             return
         for receipt in stack.receipts:
             known = self._receipts.get(receipt.action.id)
-            if known is None or not known.state.stands:
+            over = known is not None and receipt.state is ActionState.DUE and known.state not in _BEFORE
+            if not over and (known is None or not known.state.stands):
                 self._receipts[receipt.action.id] = receipt
 
     @workflow.signal(description="What a person said, passed on by the incident")
@@ -221,7 +185,7 @@ class RemediationWorkflow(Keeping, Commanded):
         self._gate.prove(approval)
         if approval.verb in (Verb.APPROVE, Verb.REJECT):
             self._gate.check(approval)
-        elif not self._standing:
+        elif not self._unfinished:
             raise Refused("nothing of this incident stands in the cluster")
         elif approval.verb is Verb.CLOSE and not (approval.undo or approval.keep):
             raise Refused("something still stands: close with --undo to put it back, or --keep to leave it")
@@ -239,7 +203,7 @@ class RemediationWorkflow(Keeping, Commanded):
             return answer
         self._gate.obey(approval)
         if approval.verb is Verb.EXTEND:
-            return await self._extend(approval.seconds or self._standing[-1].action.ttl_seconds, approval)
+            return await self._extend(approval.seconds or self._unfinished[-1].action.ttl_seconds, approval)
         if approval.verb is Verb.REJECT:
             return await self._extend(self._standing[-1].action.ttl_seconds, approval)
         if approval.verb is Verb.CLOSE and approval.keep:

@@ -7,8 +7,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from temporalio.testing import ActivityEnvironment
 
+import activities.actions
 import activities.policies
 from activities import judge
+from activities.action import Action
 from activities.judge import Judging
 from activities.judgement import Judgement, Weighing
 from activities.policies.tier import tier_of
@@ -20,7 +22,7 @@ from signals.detectors import runtime
 from signals.entities import ClusterRef, Entity
 from signals.envelope import Signer, Trust
 from signals.errors import Refused
-from signals.policy import ALONE, Policy, Thresholds
+from signals.policy import ALONE, Policy, Step, Thresholds, Tier4
 from signals.requests import FalseAlarm, JudgeRequest
 from signals.subjects import ORCHESTRATOR
 from signals.threats import Mode, Peer, Severity, ThreatEvent
@@ -112,7 +114,9 @@ def test_any_order_of_arrival_gives_the_same_end() -> None:
 def test_a_storm_is_isolated_as_one_action() -> None:
     pods = [POD.model_copy(update={"name": f"web-{n}", "uid": f"u-{n}"}) for n in range(30)]
     scales = weigh(request(*(event(f"e{n}", subject=pod) for n, pod in enumerate(pods))), Policy())
-    assert [(action.type, len(action.targets)) for action in scales.actions] == [("isolate_pod", 30)]
+    assert [(action.type, len(action.targets)) for action in scales.actions] == [
+        (kind, 30) for kind in TIER_3
+    ]
 
 
 @pytest.mark.parametrize(
@@ -129,12 +133,15 @@ def test_a_doubtful_event_is_tier_1_and_a_page(doubtful: ThreatEvent) -> None:
     assert (scales.tier, scales.page, scales.actions) == (Tier.OBSERVE, True, ())
 
 
+TIER_3 = ["isolate_pod", *Step]
+
+
 def test_tier_3_isolates_and_tier_2_blocks_the_flow_that_was_named_and_marks_the_pod() -> None:
     isolated = weigh(request(event()), Policy())
     blocked = weigh(request(event(confidence=0.7, peer=Peer(address="203.0.113.7", port=443))), Policy())
     marked = weigh(request(event(confidence=0.7)), Policy())
 
-    assert [action.type for action in isolated.actions] == ["isolate_pod"]
+    assert [action.type for action in isolated.actions] == TIER_3
     assert [action.type for action in blocked.actions] == ["block_flow", "annotate_pod"]
     assert [action.type for action in marked.actions] == ["annotate_pod"]
     assert any("names no peer" in term.reason for term in marked.terms)
@@ -147,7 +154,7 @@ def test_tier_3_isolates_and_tier_2_blocks_the_flow_that_was_named_and_marks_the
 def test_only_auto_below_tier_4_writes_without_a_person(mode: Mode, confidence: float, execute: bool) -> None:
     scales = weigh(request(event(mode=mode, confidence=confidence)), Policy())
     assert scales.execute is execute
-    assert [action.type for action in scales.actions] == ["isolate_pod"]
+    assert [action.type for action in scales.actions] == TIER_3
     assert bool(scales.why_not) is not execute
 
 
@@ -177,7 +184,7 @@ def test_the_control_plane_is_tier_4_at_any_confidence() -> None:
 def test_only_those_who_earned_it_are_contained() -> None:
     other = POD.model_copy(update={"name": "web-1", "uid": "u-2"})
     scales = weigh(request(event("a"), event("b", subject=other, confidence=0.4)), Policy())
-    assert [action.target.name for action in scales.actions] == ["web-0"]
+    assert {action.target.name for action in scales.actions} == {"web-0"}
 
 
 def test_what_stands_is_not_asked_for_again_and_a_rise_goes_on_top() -> None:
@@ -186,7 +193,7 @@ def test_what_stands_is_not_asked_for_again_and_a_rise_goes_on_top() -> None:
     risen = weigh(request(event(confidence=0.9), planned=first, next_index=1), Policy()).actions
 
     assert again == ()
-    assert [(action.type, action.index) for action in risen] == [("isolate_pod", 1)]
+    assert [(action.type, action.index) for action in risen] == [*zip(TIER_3, range(1, 9), strict=False)]
 
 
 def test_a_false_alarm_holds_the_same_suspicion_at_tier_1_and_no_other() -> None:
@@ -337,3 +344,61 @@ def test_every_judgement_has_a_place_of_its_own_and_a_question() -> None:
     orders = [judgement.order for judgement in JUDGEMENTS.values()]
     assert len(set(orders)) == len(orders)
     assert all(judgement.question.endswith("?") for judgement in JUDGEMENTS.values())
+
+
+def test_what_follows_the_isolation_is_the_policys_and_has_its_turn_in_order() -> None:
+    whole = weigh(request(event()), Policy()).actions
+    assert [action.deferred for action in whole] == [False, *(True for _ in Step)]
+    assert [action.index for action in whole] == [*range(len(whole))]
+    nothing_more = weigh(request(event()), Policy(isolate_steps=())).actions
+    assert [action.type for action in nothing_more] == ["isolate_pod"]
+    one = weigh(request(event()), Policy(isolate_steps=(Step.EVICT,))).actions
+    assert [action.type for action in one] == ["isolate_pod", "evict_pod"]
+
+
+def test_every_step_of_the_policy_is_an_action_of_the_catalogue_that_may_take_its_time() -> None:
+    catalogue = load(activities.actions, Action)
+    assert {step.value for step in Step} <= {*catalogue}
+    assert all(catalogue[step.value].deferred for step in Step)
+
+
+def test_a_storm_isolates_at_once_and_asks_once_for_all_that_follows() -> None:
+    pods = [POD.model_copy(update={"name": f"web-{n}", "uid": f"u-{n}"}) for n in range(12)]
+    events = [event(str(n), subject=pod) for n, pod in enumerate(pods)]
+    storm = request(*events).model_copy(update={"incident": "shop-storm-reverse-shell-0123abcd"})
+    scales = weigh(storm, Policy())
+    assert scales.execute
+    asks = {action.type: action.asks for action in scales.actions}
+    assert asks["isolate_pod"] == ""
+    assert all("one decision for all" in asks[step] for step in Step)
+    assert {len(action.targets) for action in scales.actions} == {12}
+
+
+def test_one_who_earned_tier_4_asks_and_another_of_the_same_incident_does_not() -> None:
+    other = POD.model_copy(update={"namespace": "kube-system", "uid": "u-2"})
+    scales = weigh(request(event("a"), event("b", subject=other)), Policy())
+    assert (scales.tier, scales.execute) == (Tier.ESCALATE, True)
+    for action in scales.actions:
+        system = action.target.namespace == "kube-system"
+        assert bool(action.asks) is system
+        assert action.tier is (Tier.ESCALATE if system else Tier.ISOLATE)
+
+
+@pytest.mark.parametrize("tier4", Tier4)
+def test_hold_lets_the_isolation_of_a_certain_pod_stand_and_asks_for_the_rest(tier4: Tier4) -> None:
+    scales = weigh(request(event(confidence=0.99)), Policy(tier4=tier4))
+    assert scales.execute is (tier4 is Tier4.HOLD)
+    asks = [action.type for action in scales.actions if action.asks]
+    assert asks == ([*Step] if tier4 is Tier4.HOLD else [])
+    inside = POD.model_copy(update={"namespace": "kube-system"})
+    assert not weigh(request(event(subject=inside)), Policy(tier4=tier4)).execute, "never the control plane"
+
+
+def test_from_tier_4_on_what_is_due_waits_in_its_old_place() -> None:
+    first = weigh(request(event()), Policy()).actions
+    stands, due = first[:1], first[1:]
+    worse = request(event(), event("b", confidence=0.99), planned=stands, due=due, next_index=9)
+    asked = weigh(worse, Policy()).actions
+    assert [(one.id, one.index, one.tier) for one in asked] == [(o.id, o.index, Tier.ESCALATE) for o in due]
+    calm = request(event(), planned=stands, due=due, next_index=9)
+    assert weigh(calm, Policy()).actions == ()

@@ -123,6 +123,7 @@ class Ground:
 @asynccontextmanager
 async def broken(root: Path) -> AsyncIterator[Ground]:
     """Start a durable stack to measure on."""
+    (root / "policy.yaml").write_text("isolate_steps: []\n")  # what is measured is the containment
     async with Stack(Options(state_dir=root)) as stack:
         trusted = ssl.create_default_context(cafile=stack.status.falco_ca_file)
         temporal = await Client.connect(

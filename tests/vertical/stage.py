@@ -241,8 +241,11 @@ async def staged(root: Path) -> AsyncIterator[Stage]:
     """Start one stack whose agents are processes with mortal hands."""
     fates = root / "fates"
     fates.mkdir(exist_ok=True)
+    state = root / "state"
+    state.mkdir(exist_ok=True)
+    (state / "policy.yaml").write_text("isolate_steps: []\n")  # bare pods, and nobody waits for an eviction
     options = Options(
-        state_dir=root / "state",
+        state_dir=state,
         agent_command=(sys.executable, "-P", str(CRASHING), str(fates)),
         durable=False,
     )

@@ -35,6 +35,8 @@ from workflows.incident import IncidentWorkflow
 from workflows.remediation import RemediationWorkflow
 from workflows.sandbox import RUNNER
 
+ISOLATES = Policy(isolate_steps=())
+"""Tier 3 isolates and does nothing more: what most tests of workflows are about."""
 DYNAMIC = (
     "frontend.WorkflowTimeSkippingEnabled=true",
     "history.transferProcessorMaxPollRPS=500",
@@ -68,6 +70,7 @@ def workers(
     pages: Pages,
     orchestrator: Signer,
     clock: Clock,
+    policy: Policy,
 ) -> tuple[Worker, ...]:
     """Return a worker for each agent that has one."""
     return (
@@ -76,9 +79,7 @@ def workers(
             task_queue=ORCHESTRATOR,
             workflows=[IncidentWorkflow, RemediationWorkflow],
             workflow_runner=RUNNER,
-            activities=[
-                Judging(load(activities.policies, Judgement), Policy(), orchestrator, clock.now).judge
-            ],
+            activities=[Judging(load(activities.policies, Judgement), policy, orchestrator, clock.now).judge],
         ),
         Worker(
             client,
@@ -103,11 +104,13 @@ def workers(
 
 
 @asynccontextmanager
-async def running(cluster: MemoryCluster | None = None, pages: Pages | None = None) -> AsyncIterator[World]:
+async def running(
+    cluster: MemoryCluster | None = None, pages: Pages | None = None, policy: Policy = ISOLATES
+) -> AsyncIterator[World]:
     """Yield a world, with this cluster and this channel to people; end everything in it afterwards."""
     signers, trust, liaison_key = keyring()
     cluster, pages = cluster or MemoryCluster(CLUSTER), pages or Pages()
-    records, clock, policy = Bucket(), Clock(), Policy()
+    records, clock = Bucket(), Clock()
     executor = Remediating(
         actions=load(activities.actions, Action),
         cluster=cluster,
@@ -119,7 +122,8 @@ async def running(cluster: MemoryCluster | None = None, pages: Pages | None = No
     async with AsyncExitStack() as stack:
         environment = await stack.enter_async_context(await temporal())
         stack.enter_context(environment.with_time_skipping_disabled())
-        for worker in workers(environment.client, executor, cluster, pages, signers[ORCHESTRATOR], clock):
+        made = workers(environment.client, executor, cluster, pages, signers[ORCHESTRATOR], clock, policy)
+        for worker in made:
             await stack.enter_async_context(worker)
         yield World(
             client=environment.client,

@@ -128,8 +128,8 @@ class World:
     liaison_key: str
     policy: Policy
 
-    async def place(self, mode: Mode | None = Mode.AUTO, namespace: str = "") -> Place:
-        """Make a namespace with a pod and a policy; enrol it unless `mode` is None."""
+    async def place(self, mode: Mode | None = Mode.AUTO, namespace: str = "", owner: str = "") -> Place:
+        """Make a namespace with a pod, of an owner of some kind, and a policy; enrol it unless `mode` is None."""
         name = namespace or f"ns-{uuid.uuid4().hex[:8]}"
         if not namespace:
             await self.cluster.create(
@@ -143,10 +143,11 @@ class World:
                 "spec": {"mode": mode},
             }
             await self.cluster.create(ENROLMENTS.ref(name), body)
+        owners = [{"kind": owner, "name": "web", "uid": f"owner-{name}", "controller": True}] if owner else []
         pod = {
             "kind": "Pod",
             "apiVersion": "v1",
-            "metadata": {"labels": {"app": "web"}},
+            "metadata": {"labels": {"app": "web"}, "ownerReferences": owners},
             "spec": {"nodeName": "n1", "containers": [{"name": "web", "image": "shop/web:1"}]},
             "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.7"}]},
         }
@@ -267,7 +268,7 @@ class World:
 def settled(incident: Incident) -> bool:
     """Whether everything that was applied was verified."""
     states = {receipt.state for receipt in incident.receipts}
-    return bool(states) and ActionState.APPLIED not in states
+    return bool(states) and not states & {ActionState.APPLIED, ActionState.DUE}
 
 
 def essence(manifest: Manifest) -> Manifest:

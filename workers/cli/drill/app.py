@@ -11,6 +11,7 @@ from activities.ports import (
     DEPLOYMENTS,
     NAMESPACES,
     NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
     SERVICE_ACCOUNTS,
@@ -28,6 +29,7 @@ KINDS = {
     "Deployment": DEPLOYMENTS,
     "Service": SERVICES,
     "NetworkPolicy": NETWORK_POLICIES,
+    "PodDisruptionBudget": POD_DISRUPTION_BUDGETS,
 }
 RUNNING_SECONDS = 60.0
 """How long the pods may take to run."""

@@ -128,8 +128,9 @@ class Player:
         return incident
 
     def _settled(self, scenario: Scenario, incident: Incident) -> bool:
-        busy = any(action.state is ActionState.APPLIED for action in incident.summary.actions)
-        return incident.summary.state is scenario.state and not busy
+        on_its_way = {ActionState.APPLIED, ActionState.DUE}
+        busy = any(action.state in on_its_way for action in incident.summary.actions)
+        return incident.summary.state in scenario.states and not busy
 
     async def _until(self, wanted: Callable[[Incident], bool], pod: str, known: str = "") -> Incident:
         """Return the incident about this pod once it is as wanted."""
@@ -156,8 +157,11 @@ class Player:
         board, summary = self.board, incident.summary
         standing = tuple(action.type for action in summary.actions if action.state.stands)
         board.expect("the tier", summary.tier, scenario.tier)
-        board.expect(
-            "what stands", ", ".join(standing) or "nothing", ", ".join(scenario.actions) or "nothing"
+        missing = [action for action in scenario.actions if action not in standing]
+        board.claim(
+            f"what must stand does: {', '.join(scenario.actions) or 'nothing'}",
+            not missing and bool(standing) == bool(scenario.actions),
+            ", ".join(standing) or "nothing stands",
         )
         for peer in scenario.closed:
             still = await picture.reaches(self.cluster, pod, peer)

@@ -18,10 +18,10 @@ class Scenario:
     happened: str
     meaning: str
     tier: int
-    state: IncidentState
-    """Where the incident must stand once the response is over."""
+    states: tuple[IncidentState, ...]
+    """Where the incident may stand once the response is over: how far it went is the policy's matter."""
     actions: tuple[str, ...]
-    """Types of action that must stand then."""
+    """Types of action that must stand then, whatever the policy lets follow on them."""
     closed: tuple[Peer, ...]
     """What the pod reaches before, and must not reach then. Its neighbours still do."""
     kept: tuple[Peer, ...]

@@ -12,7 +12,7 @@ SCENARIO = Scenario(
     happened="Falco: a terminal shell was opened in the debug pod, with a password on its command line.",
     meaning="It may be a colleague at work. It is recorded and nothing is touched; the password is cut out.",
     tier=1,
-    state=IncidentState.OBSERVED,
+    states=(IncidentState.OBSERVED,),
     actions=(),
     closed=(),
     kept=(Peer(address="198.51.100.7", port=443),),

@@ -12,7 +12,7 @@ SCENARIO = Scenario(
     happened="Falco: a shell in a web pod has its input and output on a connection to 203.0.113.66:443.",
     meaning="Somebody outside types commands inside the shop. One pod is lost; the others must not follow.",
     tier=3,
-    state=IncidentState.CONTAINED,
+    states=(IncidentState.CONTAINED, IncidentState.PARTIALLY_CONTAINED),
     actions=("isolate_pod",),
     closed=(Peer(address="203.0.113.66", port=443), Peer(address="198.51.100.7", port=443)),
     kept=(),

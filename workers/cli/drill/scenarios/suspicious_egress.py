@@ -12,7 +12,7 @@ SCENARIO = Scenario(
     happened="Falco: a web pod connected to 203.0.113.80:443, an address on a list of attackers' servers.",
     meaning="Perhaps data leaves the shop, perhaps the list is wrong. Too unsure to stop the pod.",
     tier=2,
-    state=IncidentState.CONTAINED,
+    states=(IncidentState.CONTAINED,),
     actions=("block_flow", "annotate_pod"),
     closed=(Peer(address="203.0.113.80", port=443),),
     kept=(Peer(address="198.51.100.7", port=443),),
