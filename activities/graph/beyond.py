@@ -129,9 +129,9 @@ class Beyond:
 
     def _known(self, there: int, answer: Answer) -> Iterator[tuple[str, Edge]]:
         for server in self._ways.servers:
-            if self._ways.address(server.address) & there and answer.allow:
+            if self._ways.address(server.address) & there and self._ways.opens(answer, server.port):
                 yield server.address, Edge.API_PATH
-        if self._ways.address(IMDS) & there and answer.allow:
+        if self._ways.address(IMDS) & there and self._ways.opens(answer, 80):
             yield IMDS, Edge.EGRESS
 
     def _egress(self, answer: Answer) -> Proof:

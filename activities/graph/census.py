@@ -138,7 +138,7 @@ class Census:
         found: dict[int, tuple[int, ...]] = {}
         for name, manifest in self.objects["Secret"].items():
             notes = manifest["metadata"].get("annotations") or {}
-            if manifest.get("type") == TOKEN_TYPE and TOKEN_OF in notes:
+            if manifest.get("type", TOKEN_TYPE) == TOKEN_TYPE and TOKEN_OF in notes:
                 account = f"{manifest['metadata']['namespace']}/{notes[TOKEN_OF]}"
                 uid = ((self.objects["ServiceAccount"].get(account) or {}).get("metadata") or {}).get("uid")
                 whose = self.numbers(f"sa/{account}")

@@ -96,7 +96,7 @@ class Reach:
         admin = paths.admin()
         ordered = sorted((int(row.certainty), row.hops, row.entity, n) for n, row in enumerate(rows))
         best = tuple(rows[place] for *_, place in ordered)
-        return Result(start, best, admin, tuple(dict.fromkeys(self._world.missing)))
+        return Result(start, best, admin, tuple(dict.fromkeys([*self._world.missing, *self._world.doubts()])))
 
     def ask_anyway(self, start: str) -> Result:
         """Return what is reached after a cut: nothing, where the start itself is gone.

@@ -11,10 +11,13 @@ from activities.graph.network_policy import Direction, Object
 from activities.graph.port_space import PortRange
 from activities.graph.selectors import members
 from activities.graph.steps import Granted
+from activities.graph.tiers import Tier
 from activities.graph.verdicts import Answer, reasons
 
 _USUAL_PORTS = (443, 6443)
 """Ports of API servers, where the objects do not say which."""
+MOST_NAMED = 20
+"""Policies that are named one by one because they are not modelled."""
 IMDS = "169.254.169.254"
 """Where clouds hand out the credentials of the node."""
 
@@ -185,6 +188,20 @@ class Ways:
             ValueError: it is none.
         """
         return self._universe.addresses(text)
+
+    def opens(self, answer: Answer, port: int) -> bool:
+        """Return whether an answer surely leaves a TCP port open."""
+        return bool(answer.allow & self._universe.ports.bit("TCP", port))
+
+    def doubts(self) -> Iterator[str]:
+        """Yield what makes answers about the network unknown: what is not modelled, and not in the data."""
+        strange = [one for one in self.network.policies if one.tier is Tier.UNMODELLED]
+        for one in strange[:MOST_NAMED]:
+            yield f"{one.kind} {one.name} is not modelled: what it does to connections is unknown"
+        if len(strange) > MOST_NAMED:
+            yield f"{len(strange) - MOST_NAMED} more policies are not modelled"
+        if not self.servers and self.network.policies:
+            yield "the addresses of the API server are not in the data: no EndpointSlice default/kubernetes is"
 
     def ports(self, bits: int) -> tuple[PortRange, ...]:
         """Return a set of ports as ranges."""

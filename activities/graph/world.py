@@ -102,6 +102,10 @@ class World:
         network = Network(self.plain, self.namespaces, self._host_network, self.members)
         return Ways(network, servers(self.snapshot.objects))
 
+    def doubts(self) -> list[str]:
+        """Return what makes answers about the network unknown, where it was asked."""
+        return [*self.ways.doubts()] if "ways" in vars(self) else []
+
     @cached_property
     def exposed(self) -> Mapping[int, Granted]:
         """The pods that can be connected to from outside, and by which object."""

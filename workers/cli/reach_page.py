@@ -18,7 +18,7 @@ from signals.display import terminal
 from workers.cli.reaching import leave
 
 ALIKE = 4
-"""Things that are reached alike and lead nowhere become one box when they are more."""
+"""Things that are reached alike become one box when they are more."""
 MOST_BOXES = 400
 MOST_ROWS = 2000
 _ROW, _WIDTH, _GAP, _TALL = 30, 250, 130, 22
@@ -46,7 +46,7 @@ svg path { fill: none; stroke: var(--line); } svg text.edge { fill: var(--soft);
   stroke: var(--paper); stroke-width: 3px; paint-order: stroke; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; color: var(--soft); font-weight: 500; }
 td, th { padding: 3px 14px 3px 0; vertical-align: top; border-bottom: 1px solid var(--line); }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: anywhere; } td.direct, td.conditional, td.unknown { white-space: nowrap; }
 """
 
 
@@ -97,7 +97,8 @@ def _head(result: Result, told: Mapping[str, Any]) -> Iterator[str]:
         yield f'<span class="tile {one}"><b>{count}</b>{one}</span>'
     admin = result.cluster_admin
     if admin is not None:
-        yield f'<p class="alarm {admin.certainty}">Everything: cluster-admin is reached, {admin.certainty}.</p>'
+        said = f"Everything could be reached: cluster-admin, {admin.certainty}."
+        yield f'<p class="alarm {admin.certainty}">{said}</p>'
     for line in (told.get("cut") or {}).get("changes", ()):
         yield f"<p>With: <code>{_safe(line)}</code></p>"
 
@@ -139,7 +140,7 @@ def _tree(result: Result, ways: Sequence[Reached]) -> _Box:
     for row in rows:
         if row.path:
             children.setdefault(_parent(row, result.start), []).append(row)
-    _grow(root, result.start, children, [MOST_BOXES])
+    _grow(root, [result.start], children, [MOST_BOXES])
     return root
 
 
@@ -153,33 +154,27 @@ def _box(entity: str, edge: str, row: Reached) -> _Box:
     return _Box(entity, title, edge, str(row.certainty))
 
 
-def _grow(place: _Box, entity: str, children: dict[str, list[Reached]], left: list[int]) -> None:
-    """Put below a box what is reached from there."""
+def _grow(place: _Box, entities: Sequence[str], children: dict[str, list[Reached]], left: list[int]) -> None:
+    """Put below a box what is reached from what it stands for, alike things together."""
     alike: dict[tuple[str, str, str], list[Reached]] = {}
-    for row in children.pop(entity, ()):
-        if row.entity in children:
-            key = (row.entity, "", "")
-        else:
-            key = (row.path[-1].edge.value, str(row.certainty), row.entity.partition("/")[0])
+    for row in (row for entity in entities for row in children.pop(entity, ())):
+        key = (row.path[-1].edge.value, str(row.certainty), row.entity.partition("/")[0])
         alike.setdefault(key, []).append(row)
     for rows in alike.values():
-        for box, inner in _boxes(rows):
-            if left[0] <= 0:
-                return
+        groups = [rows] if len(rows) > ALIKE else [[row] for row in rows]
+        for group in groups[: max(0, left[0])]:
             left[0] -= 1
-            place.below.append(box)
-            if inner:
-                _grow(box, inner, children, left)
+            place.below.append(_together(group))
+            _grow(place.below[-1], [row.entity for row in group], children, left)
 
 
-def _boxes(rows: Sequence[Reached]) -> Iterator[tuple[_Box, str]]:
-    if len(rows) <= ALIKE:
-        yield from ((_box(row.entity, row.path[-1].edge.value, row), row.entity) for row in rows)
-        return
+def _together(rows: Sequence[Reached]) -> _Box:
+    """Return the box of one thing, or of several that are reached alike."""
     box = _box(rows[0].entity, rows[0].path[-1].edge.value, rows[0])
-    box.text = f"{len(rows)} × {rows[0].entity.partition('/')[0]}"
-    box.title = ", ".join(row.entity for row in rows[:20]) + (" …" if len(rows) > 20 else "")
-    yield box, ""
+    if len(rows) > 1:
+        box.text = f"{len(rows)} × {rows[0].entity.partition('/')[0]}"
+        box.title = ", ".join(row.entity for row in rows[:20]) + (" …" if len(rows) > 20 else "")
+    return box
 
 
 def _drawn(root: _Box) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from activities.graph.edges import MEANINGS, Edge
+from activities.graph.possessions import possession
+from activities.graph.projection import Named, project, restore
 from activities.graph.reach import Reach
 from signals.errors import BadInput
 from tests.activities.graph.reach_worlds import (
@@ -351,6 +353,7 @@ def test_a_way_to_the_api_server_that_a_policy_leaves_open_is_found() -> None:
     assert tiers(ask("pod/shop/web", WEB, SERVER, open_), "sa") == {"sa/shop/web": "direct"}
     unknown = ask("pod/shop/web", WEB, open_)
     assert tiers(unknown, "sa") == {"sa/shop/web": "unknown"}, "its address is not in the data"
+    assert any("the addresses of the API server are not in the data" in line for line in unknown.missing)
 
 
 def test_a_token_that_somebody_outside_holds_as_well_is_good_there() -> None:
@@ -407,6 +410,7 @@ def test_a_policy_that_is_not_modelled_makes_it_unknown() -> None:
     result = ask("pod/shop/web", WEB, pod("db"), strange)
     assert tiers(result, "pod") == {"pod/shop/db": "unknown"}
     assert tiers(result, "sa") == {"sa/shop/web": "unknown"}
+    assert any("GlobalNetworkPolicy strange is not modelled" in line for line in result.missing)
 
 
 def test_a_port_that_is_forwarded_passes_all_policies() -> None:
@@ -485,3 +489,32 @@ def test_a_pod_that_cannot_be_understood_is_named() -> None:
 
 def test_every_step_has_a_meaning() -> None:
     assert set(MEANINGS) == set(Edge)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pod("web", volumes=[{"name": "v", "secret": {"secretName": "s"}}], serviceAccountName="x"),
+        pod(
+            "web",
+            container={"envFrom": [{"secretRef": {"name": "s"}}], "securityContext": {"privileged": True}},
+        ),
+        pod(
+            "web",
+            container={"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
+        ),
+        pod("web", hostPID=True, automountServiceAccountToken=False, imagePullSecrets=[{"name": "p"}]),
+        pod(
+            "web",
+            volumes=[{"name": "h", "hostPath": {"path": "/"}}],
+            container={"volumeMounts": [{"name": "h"}]},
+        ),
+    ],
+)
+def test_what_is_remembered_of_a_pod_is_all_that_reach_looks_at(made: Manifest) -> None:
+    made["metadata"]["uid"] = "u"
+    kept = project("Pod", made)
+    named = Named("v1", "Pod", "shop", "web", "u")
+    again = restore(named, "5", kept.body)
+    assert possession(again, {}) == possession(made, {})
+    assert tiers(ask("pod/shop/web", again, node("n"))) == tiers(ask("pod/shop/web", made, node("n")))
