@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from activities import writing
 from activities.action import Action, CaseRef
 from activities.foresight import Foreseen
+from activities.orders import Stopped
 from activities.overtaking import unless_overtaken
 from activities.phases import every
 from activities.ports import Cluster
@@ -161,11 +162,18 @@ class Applying:
                 return receipt
             try:
                 await writing.apply(self._cluster, receipt.plan)
+            except Stopped as error:
+                return await self._halted(receipt, str(error))
             except (Conflict, NotFound) as error:
                 receipt = await self._replanned(decision, receipt, str(error), may)
             else:
                 return await unless_overtaken(self._cluster, self._records, receipt)
         raise Unavailable(f"the cluster changes faster than {receipt.action.summary} can be planned")
+
+    async def _halted(self, receipt: Receipt, why: str) -> Receipt:
+        """Put on record that a stop came in the middle: what is written stands, the rest waits for the resume."""
+        halted = {"state": ActionState.INEFFECTIVE, "reason": why, "halted": True}
+        return await self._records.store(receipt.model_copy(update=halted))
 
     async def _replanned(
         self,

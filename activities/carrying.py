@@ -13,6 +13,7 @@ from activities.applying import UNBEGUN, Applying
 from activities.authority import Authority
 from activities.consent import Consents
 from activities.doubting import Doubting
+from activities.orders import Orders
 from activities.ports import Cluster
 from activities.records import Records
 from activities.ruling import LEAD, Ruling, Rulings, asked, dried, overall, part
@@ -28,6 +29,7 @@ _STATES = {
     Disposition.STAGED: ActionState.STAGED,
     Disposition.SHADOW: ActionState.SHADOW,
     Disposition.REFUSED: ActionState.REFUSED,
+    Disposition.POSTPONED: ActionState.POSTPONED,
     Disposition.FAILED: ActionState.FAILED,
 }
 
@@ -43,6 +45,7 @@ class Carrying:
         records: Records,
         policy: Policy,
         doubting: Doubting,
+        orders: Orders,
         consents: Consents | None = None,
     ) -> None:
         """Write through `applying` what `authority` allows."""
@@ -52,6 +55,7 @@ class Carrying:
         self._records = records
         self._policy = policy
         self._doubting = doubting
+        self._orders = orders
         self._consents = consents
 
     async def out(self, request: ApplyRequest, *, write: bool) -> Outcome:
@@ -70,13 +74,18 @@ class Carrying:
             plan = await self._applying.plan(decision, recorded, self._policy.digest)
         except Refused as error:
             return self._unplanned(decision, str(error))
-        plan, rulings = await self._ruled(decision, plan, recorded, request.approval)
+        (plan, rulings), _ = await asyncio.gather(
+            self._ruled(decision, plan, recorded, request.approval), self._orders.refresh(self._cluster)
+        )
         if write:
+            rulings = self._orders.postponed(rulings)
             rulings = await self._doubting.unless_replayed(decision, plan, rulings, request.approval)
         else:
             rulings = {one: _stopped(ruling, decision.why_not) for one, ruling in rulings.items()}
         recorded = await self._withdrawn(recorded, rulings)
         outcome = await self._outcome(decision, plan, rulings, recorded, request.approval)
+        if any(one.halted or one.state is ActionState.POSTPONED for one in outcome.receipts):
+            await self._orders.postpone(decision.incident)
         groups = [ruling.group for ruling in rulings.values()] + [known.group for known in recorded.values()]
         return outcome.model_copy(update={"group": next(filter(None, groups), "")})
 

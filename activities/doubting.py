@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from activities.dossier import Dossier, Dossiers, question
+from activities.orders import WHOLE_SECOND, Orders
 from activities.phases import every
 from activities.records import Records
 from activities.ruling import Ruling, Rulings, followed
@@ -28,12 +29,18 @@ class Doubting:
     """Compares a decision with what the executor did and asked before."""
 
     def __init__(
-        self, records: Records, dossiers: Dossiers, spending: Spending, now: Callable[[], datetime]
+        self,
+        records: Records,
+        dossiers: Dossiers,
+        spending: Spending,
+        orders: Orders,
+        now: Callable[[], datetime],
     ) -> None:
         """Know these records."""
         self._records = records
         self._dossiers = dossiers
         self._spending = spending
+        self._orders = orders
         self._now = now
 
     async def unless_replayed(
@@ -60,6 +67,9 @@ class Doubting:
         return ruled
 
     async def _used(self, approval: Approval) -> str:
+        no = self._orders.last_no(approval.incident)
+        if no and approval.said_at + WHOLE_SECOND < no.at:
+            return f"{no.actor} said {no.verb} after this was approved: decide again"
         try:
             await self._spending.spend(approval, "write", (approval.plan_hash,))
         except Refused as error:
@@ -75,7 +85,7 @@ class Doubting:
         mine = {action.id for action in decision.actions}
         found = await every(self._records.find(one) for one in dossier.actions if one not in mine)
         before = [receipt for receipt in found if receipt is not None]
-        why = list(self._old(decision))
+        why = [*self._old(decision), *self._forbidden(decision)]
         for action in actions:
             why += [*_repeated(decision, action, before), *_asked(decision, action, dossier)]
         return "; ".join(dict.fromkeys(why))
@@ -86,6 +96,14 @@ class Doubting:
         asked = {question(action): seen for action in decision.actions if action.id in left}
         known = [action.id for action in decision.actions if action.id in recorded]
         await self._dossiers.add(decision.incident, known, asked)
+
+    def _forbidden(self, decision: Decision) -> Iterator[str]:
+        """Yield what a person has said against anything more in this incident."""
+        stood_down, no = self._orders.stood_down(decision.incident), self._orders.last_no(decision.incident)
+        if stood_down:
+            yield f"{stood_down.actor} said stand-down: nothing more is written here"
+        elif no and not _newer(decision, no.at):
+            yield f"{no.actor} said {no.verb}, and nothing new was seen since"
 
     def _old(self, decision: Decision) -> Iterator[str]:
         age = self._now() - decision.decided_at

@@ -20,7 +20,9 @@ from activities.consent import Consents
 from activities.dossier import Dossiers
 from activities.doubting import Doubting
 from activities.ending import Ending
+from activities.gated import Gated
 from activities.metrics import Stage
+from activities.orders import Orders
 from activities.ports import Cluster, KeyValue
 from activities.records import Records
 from activities.spending import Spending
@@ -71,21 +73,23 @@ class Remediating:
         trust: Trust,
         policy: Policy,
         consents: Consents | None = None,
+        orders: Orders | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Know these actions, write to this cluster, remember in this bucket, believe these keys."""
         self._cluster = cluster
         self._records = Records(records)
-        self._upkeep = Upkeep(actions, cluster, self._records, now)
+        orders = orders or Orders()
+        self._upkeep = Upkeep(actions, cluster, self._records, now, orders)
         self._authority = Authority(cluster, trust, policy, Breaker(records, policy, now))
-        applying = Applying(actions, cluster, self._records, now)
+        applying = Applying(actions, Gated(cluster, orders), self._records, now)
         dossiers, spending = Dossiers(records), Spending(records, policy, now)
-        doubting = Doubting(self._records, dossiers, spending, now)
+        doubting = Doubting(self._records, dossiers, spending, orders, now)
         self._carrying = Carrying(
-            applying, self._authority, cluster, self._records, policy, doubting, consents
+            applying, self._authority, cluster, self._records, policy, doubting, orders, consents
         )
         caps = Caps(cluster, records, policy, now)
-        self._turns = Turns(actions, cluster, self._records, self._authority, self._upkeep, caps, now)
+        self._turns = Turns(actions, cluster, self._records, self._authority, self._upkeep, caps, now, orders)
         self._ending = Ending(
             cluster=cluster,
             authority=self._authority,

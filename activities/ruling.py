@@ -19,6 +19,7 @@ ANYBODY = ("oncall", "lead")
 _ORDER = (
     Disposition.FAILED,
     Disposition.APPLIED,
+    Disposition.POSTPONED,
     Disposition.STAGED,
     Disposition.SHADOW,
     Disposition.REFUSED,

@@ -13,6 +13,7 @@ from activities.action import Action, CaseRef, Performed
 from activities.applying import UNBEGUN
 from activities.authority import Authority
 from activities.caps import Caps
+from activities.orders import Orders
 from activities.ports import Cluster
 from activities.records import Records
 from activities.upkeep import Upkeep
@@ -42,6 +43,7 @@ class Turns:
         upkeep: Upkeep,
         caps: Caps,
         now: Callable[[], datetime],
+        orders: Orders,
     ) -> None:
         """Know these actions, write to this cluster what `authority` allows."""
         self._actions = actions
@@ -51,6 +53,7 @@ class Turns:
         self._upkeep = upkeep
         self._caps = caps
         self._now = now
+        self._orders = orders
 
     async def take(self, receipt: Receipt) -> Receipt:
         """Carry one action out, or go on where an attempt was cut off; return its record.
@@ -59,6 +62,9 @@ class Turns:
             Unavailable: a server did not answer; try again.
         """
         if receipt.state is ActionState.DUE:
+            await self._orders.refresh(self._cluster)
+            if stop := self._orders.standing:
+                raise Unavailable(f"{stop}; its turn comes after the resume")
             receipt = await self._begun(receipt)
         if receipt.state is not ActionState.APPLIED or not receipt.action.deferred:
             return receipt

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from activities import expiry, writing
 from activities.action import Action
+from activities.orders import Orders
 from activities.overtaking import unless_overtaken
 from activities.ports import PODS, Cluster
 from activities.records import Records
@@ -18,13 +19,19 @@ class Upkeep:
     """The care of what stands. Everything that becomes of an action goes on its record."""
 
     def __init__(
-        self, actions: Mapping[str, Action], cluster: Cluster, records: Records, now: Callable[[], datetime]
+        self,
+        actions: Mapping[str, Action],
+        cluster: Cluster,
+        records: Records,
+        now: Callable[[], datetime],
+        orders: Orders | None = None,
     ) -> None:
         """Know these actions, look at this cluster, write on these records."""
         self._actions = actions
         self._cluster = cluster
         self._records = records
         self._now = now
+        self._orders = orders or Orders()
 
     async def verified(self, receipt: Receipt) -> Receipt:
         """Measure what can be measured of one action."""
@@ -43,12 +50,14 @@ class Upkeep:
         """Write what is missing around one action, and put it on record with the rest of its plan."""
         if not receipt.state.stands or receipt.state is ActionState.DRIFTED:
             return receipt, []
+        if receipt.halted and self._orders.standing:
+            return receipt, []
         missing = await self._actions[receipt.action.type].hold(self._cluster, receipt)
         if not missing:
             return receipt, []
         added = tuple(write for write in missing if write not in receipt.plan.writes)
         plan = receipt.plan.model_copy(update={"writes": (*receipt.plan.writes, *added)})
-        receipt = await self._records.store(receipt.model_copy(update={"plan": plan}))
+        receipt = await self._records.store(receipt.model_copy(update={"plan": plan, "halted": False}))
         if receipt.state.stands:
             await writing.apply(self._cluster, receipt.plan.model_copy(update={"writes": missing}))
             receipt = await unless_overtaken(self._cluster, self._records, receipt)

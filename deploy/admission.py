@@ -8,6 +8,7 @@ that `failurePolicy: Fail` cannot lock anybody else out.
 from deploy.identities import EXECUTOR_ROLE, LEAD
 from deploy.lock import lock
 from deploy.shapes import Manifest, policy, rule
+from signals.stops import ORDERS
 from signals.subjects import (
     CASE,
     DOMAIN,
@@ -16,6 +17,7 @@ from signals.subjects import (
     MANAGER,
     MARK_PREFIX,
     NAMESPACE,
+    ORDER,
     REMEDIATION_EXECUTOR,
 )
 
@@ -81,6 +83,11 @@ def _command_actor() -> list[tuple[str, str]]:
         (
             f"request.operation == 'UPDATE' || object.spec.role != '{LEAD}' || {may % repr(LEAD)}",
             "you may not speak as the lead",
+        ),
+        (
+            f"request.operation == 'UPDATE' || !(object.spec.verb in {[str(verb) for verb in ORDERS]}) "
+            f"|| object.metadata.?labels[?'{ORDER}'].orValue('') == object.spec.verb",
+            f"an order carries its verb as label {ORDER}, by which the executor asks for it",
         ),
     ]
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from signals.approvals import Verb
+from signals.stops import ORDERS
 from signals.subjects import API_VERSION, DOMAIN, NAMESPACE, SYSTEM_NAMESPACES
 from signals.threats import Mode
 
@@ -18,6 +19,7 @@ UNFREEZABLE = (NAMESPACE, *SYSTEM_NAMESPACES)
 """Namespaces whose pods' credentials are never frozen."""
 
 _ANSWERS = f"self.verb in ['{Verb.APPROVE}', '{Verb.REJECT}']"
+_ORDERS = f"self.verb in {[str(verb) for verb in ORDERS]}"
 _ABOUT_NAMESPACE = f"self.verb in ['{Verb.ENROL}', '{Verb.UNENROL}']"
 
 
@@ -46,6 +48,9 @@ def _commands() -> Manifest:
         "properties": {
             "verb": _choice([str(verb) for verb in Verb], "What is said."),
             "incident": _text(253, "The incident it is said about."),
+            "stop": _text(64, "resume: UID of the Command that stopped Firebreak."),
+            "fromPolicy": _text(64, "approve-policy: digest of the policy in force."),
+            "toPolicy": _text(64, "approve-policy: digest of the policy that may replace it."),
             "group": _text(253, "approve and reject: everything that waits for this limit, instead."),
             "actor": _text(256, "Who speaks: the user name that the API server knows."),
             "role": _choice(["oncall", "lead"], "The authority that is used."),
@@ -72,8 +77,17 @@ def _commands() -> Manifest:
         "x-kubernetes-validations": [
             {"rule": "self == oldSelf", "message": "a command is never changed; say another one"},
             {
-                "rule": f"{_ABOUT_NAMESPACE} ? has(self.namespace) : has(self.incident) || has(self.group)",
-                "message": "enrol and unenrol need a namespace, every other verb an incident",
+                "rule": f"{_ABOUT_NAMESPACE} ? has(self.namespace) : "
+                f"({_ORDERS} || has(self.incident) || has(self.group))",
+                "message": "enrol and unenrol need a namespace, what is said in an incident needs that",
+            },
+            {
+                "rule": f"self.verb != '{Verb.RESUME}' || has(self.stop)",
+                "message": "a resume names the stop that it lifts",
+            },
+            {
+                "rule": f"self.verb != '{Verb.APPROVE_POLICY}' || (has(self.fromPolicy) && has(self.toPolicy))",
+                "message": "approve-policy names the policy in force and the one that may replace it",
             },
             {
                 "rule": f"!has(self.group) || (!has(self.incident) && {_ANSWERS})",

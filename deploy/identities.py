@@ -52,8 +52,17 @@ ONCALL_GROUP = "firebreak:oncall"
 LEAD_GROUP = "firebreak:lead"
 LEAD = "lead"
 """Virtual subresource of commands: speaking with the security lead's authority."""
-ONCALL_VERBS = (Verb.APPROVE, Verb.REJECT, Verb.UNDO, Verb.EXTEND, Verb.STAND_DOWN, Verb.CLOSE)
-LEAD_VERBS = (*ONCALL_VERBS, Verb.ENROL, Verb.UNENROL)
+ONCALL_VERBS = (
+    Verb.APPROVE,
+    Verb.REJECT,
+    Verb.UNDO,
+    Verb.EXTEND,
+    Verb.STAND_DOWN,
+    Verb.CLOSE,
+    Verb.STOP,
+    Verb.RESUME,
+)
+LEAD_VERBS = (*ONCALL_VERBS, Verb.ENROL, Verb.UNENROL, Verb.APPROVE_POLICY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +104,7 @@ def _grants(*permissions: str) -> tuple[Grant, ...]:
 _ENROLMENTS = f"{DOMAIN}/enrolments"
 _COMMANDS = f"{DOMAIN}/commands"
 _FREEZES = f"{DOMAIN}/freezes"
+HEARING = _grants(f"{_COMMANDS}: list, watch", f"{_COMMANDS}/status: patch")
 _RBAC = "rbac.authorization.k8s.io"
 
 EXECUTOR_PERMISSIONS = (
@@ -128,7 +138,7 @@ def _executor() -> Identity:
             *surroundings,
         ),
         enrolled=(*(one for one in declared if one not in system), _BINDS_CAPTURER),
-        within=((KUBE_SYSTEM, system),),
+        within=((KUBE_SYSTEM, system), (NAMESPACE, HEARING)),
     )
 
 
@@ -230,6 +240,9 @@ def _rows() -> tuple[Identity, ...]:
             cluster=(
                 *_grants(
                     f"{_ENROLMENTS}: create, patch, delete",
+                    "pods: list",
+                    "networking.k8s.io/networkpolicies: list",
+                    f"{_FREEZES}: list",
                     f"{_RBAC}/rolebindings: create",
                 ),
                 Grant(
@@ -245,6 +258,6 @@ def _rows() -> tuple[Identity, ...]:
                     names=(EXECUTOR_ROLE,),
                 ),
             ),
-            within=((NAMESPACE, _grants(f"{_COMMANDS}: list, watch", f"{_COMMANDS}/status: patch")),),
+            within=((NAMESPACE, HEARING),),
         ),
     )

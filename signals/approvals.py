@@ -20,6 +20,9 @@ class Verb(StrEnum):
     CLOSE = "close"
     ENROL = "enrol"
     UNENROL = "unenrol"
+    STOP = "stop"
+    RESUME = "resume"
+    APPROVE_POLICY = "approve-policy"
 
 
 class Approval(BaseModel, frozen=True):

@@ -165,7 +165,7 @@ class CaseFile:
     @property
     def planned(self) -> tuple[PlannedAction, ...]:
         """What must not be asked for again: it stands, was shown in shadow, or was refused."""
-        again = {ActionState.STAGED, ActionState.REVERTED, ActionState.FAILED}
+        again = {ActionState.POSTPONED, ActionState.STAGED, ActionState.REVERTED, ActionState.FAILED}
         if any(event.mode is not Mode.SHADOW for event in self.events.values()):
             again.add(ActionState.SHADOW)  # the namespace was promoted meanwhile
         return tuple(r.action for r in self.receipts.values() if r.state not in again or self._over(r))

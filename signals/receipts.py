@@ -21,6 +21,8 @@ class ActionState(StrEnum):
     """The executor would not: predicate, protection, cap, stop, or a person said no."""
     FAILED = "failed"
     """The API server would not."""
+    POSTPONED = "postponed"
+    """Firebreak is stopped. It is judged again after the resume."""
     DUE = "due"
     """On record and not written yet: its turn has not come."""
     APPLIED = "applied"
@@ -101,6 +103,8 @@ class Receipt(BaseModel, frozen=True):
     applied_at: datetime | None = None
     expires_at: datetime | None = None
     reverted_at: datetime | None = None
+    halted: bool = False
+    """A stop came in the middle of its writes: the rest is written after the resume."""
     extended: int = 0
     """How often it was let stand for longer because nobody answered."""
     checks: tuple[Check, ...] = ()

@@ -102,6 +102,7 @@ class Disposition(StrEnum):
     STAGED = "staged"
     SHADOW = "shadow"
     REFUSED = "refused"
+    POSTPONED = "postponed"
     FAILED = "failed"
 
 

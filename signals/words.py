@@ -22,6 +22,7 @@ ACTIONS = {
     ActionState.STAGED: "planned and dry-run; waits for a person",
     ActionState.REFUSED: "refused",
     ActionState.FAILED: "the API server would not",
+    ActionState.POSTPONED: "Firebreak is stopped; judged again after the resume",
     ActionState.DUE: "decided; its turn comes",
     ActionState.APPLIED: "written, not yet verified",
     ActionState.EFFECTIVE: "written and measured to work",

@@ -3,10 +3,10 @@
 RBAC, not code, keeps the executor out of a namespace that nobody enrolled.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 
 from activities.ports import ENROLMENTS, ROLE_BINDINGS, Cluster
+from activities.release import look
 from deploy.identities import EXECUTOR_ROLE
 from deploy.rbac import executor_binding
 from signals.approvals import Answer, Approval
@@ -44,15 +44,19 @@ async def enrol(cluster: Cluster, approval: Approval) -> Answer:
     return Answer(accepted=True, message=f"namespace {name} is enrolled in mode {approval.mode}")
 
 
-async def unenrol(cluster: Cluster, approval: Approval, standing: Sequence[str]) -> Answer:
+async def unenrol(cluster: Cluster, approval: Approval) -> Answer:
     """Take a namespace out of Firebreak's care, and with it the right to act there.
 
     Raises:
         Refused: something of ours stands there, which could not be put back any more.
     """
     name = approval.namespace
-    if standing:
-        raise Refused(f"something still stands in {name}: undo {', '.join(sorted(standing)[:5])} first")
+    found, blind = await look(cluster, [name])
+    if blind:
+        raise Refused(f"what stands in {name} cannot be told: {'; '.join(blind)}")
+    stands = {one.incident or one.case for one in found}
+    if stands:
+        raise Refused(f"something still stands in {name}: undo {', '.join(sorted(stands)[:5])} first")
     try:
         await cluster.delete(ENROLMENTS.ref(name))
     except NotFound:

@@ -21,7 +21,9 @@ from activities.ports import COMMANDS, Manifest
 from signals.approvals import Answer, Approval, Verb
 from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
-from signals.subjects import INCIDENT_WORKFLOW, LIAISON, NAMESPACE, remediation_id, state_bucket
+from signals.stops import ORDERS
+from signals.subjects import LIAISON, NAMESPACE, remediation_id, state_bucket
+from workers import ordered
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.anchoring import Anchoring
 from workers.audited import spoken
@@ -105,9 +107,10 @@ def _said(cause: BaseException | None) -> str:
 class Listening:
     """Reads commands from the API server and answers each once."""
 
-    def __init__(self, context: Context, temporal: Client) -> None:
+    def __init__(self, context: Context, temporal: Client, notifying: Notifying) -> None:
         """Listen for this context."""
         self._context = context
+        self._notifying = notifying
         self._temporal = temporal
         self._grouping = Grouping(temporal, context.bus.kv(state_bucket(LIAISON)), self._sealed)
         self._busy: dict[str, asyncio.Task[None]] = {}
@@ -115,9 +118,13 @@ class Listening:
     async def listen(self) -> None:
         """Take every command without an answer, those from before a restart included."""
         async for change in self._context.cluster.watch(COMMANDS, NAMESPACE):
+            uid, spec = change.object["metadata"]["uid"], change.object.get("spec") or {}
+            if spec.get("verb") in ORDERS:
+                if change.type == "ADDED":
+                    self._busy[uid] = asyncio.create_task(self._tell_order(change.object))
+                continue
             if change.type not in ("ADDED", "MODIFIED") or "accepted" in (change.object.get("status") or {}):
                 continue
-            uid = change.object["metadata"]["uid"]
             if uid not in self._busy:
                 self._busy[uid] = asyncio.create_task(self._answer(change.object))
 
@@ -125,6 +132,17 @@ class Listening:
         """Answer one command, however long a server takes to come back."""
         try:
             await self._until_answered(command)
+        finally:
+            self._busy.pop(command["metadata"]["uid"], None)
+
+    async def _tell_order(self, command: Manifest) -> None:
+        """Page what was said to the executor itself, which hears and answers it."""
+        try:
+            await ordered.tell(self._notifying, command, self._context.cluster.ref)
+            heard = Answer(accepted=True, message="said to the executor, which answers it")
+            await self._context.audit.note(*spoken(command, heard))
+        except FirebreakError as error:
+            log.error("an order could not be told", command=command["metadata"]["name"], error=str(error))
         finally:
             self._busy.pop(command["metadata"]["uid"], None)
 
@@ -150,9 +168,7 @@ class Listening:
             if approval.verb is Verb.ENROL:
                 answer = await enrol(self._context.cluster, approval)
             elif approval.verb is Verb.UNENROL:
-                answer = await unenrol(
-                    self._context.cluster, approval, await self._standing(approval.namespace)
-                )
+                answer = await unenrol(self._context.cluster, approval)
             elif group := command["spec"].get("group", ""):
                 answer = await self._grouping.answer(approval, group)
             else:
@@ -174,17 +190,6 @@ class Listening:
     async def _sealed(self, approval: Approval) -> Answer:
         """Pass one command on under our own signature."""
         return await pass_on(self._temporal, self._context.signer.seal(approval))
-
-    async def _standing(self, namespace: str) -> list[str]:
-        """Return the incidents of which something stands in a namespace."""
-        query = (
-            f"WorkflowType = '{INCIDENT_WORKFLOW}' AND FirebreakNamespace = '{namespace}' "
-            "AND FirebreakState IN ('contained', 'partially-contained')"
-        )
-        try:
-            return [found.id async for found in self._temporal.list_workflows(query)]
-        except RPCError as error:
-            raise Unavailable(f"Temporal does not answer: {error}") from error
 
     async def _write(self, command: Manifest, answer: Answer) -> None:
         metadata = command["metadata"]
@@ -210,7 +215,7 @@ async def run(context: Context) -> None:
     incidents = f"{ui}/namespaces/{context.settings.temporal_namespace}/workflows" if ui else None
     anchoring = Anchoring(context)
     notifying = Notifying(channels, incidents, lambda: anchoring.digest)
-    listening = Listening(context, context.temporal)
+    listening = Listening(context, context.temporal, notifying)
     worker = Worker(
         context.temporal, task_queue=LIAISON, build_id=BUILD_ID, activities=[notifying.tell_people]
     )

@@ -9,6 +9,7 @@ import asyncio
 from functools import partial
 
 import structlog
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 import activities.actions
@@ -18,6 +19,7 @@ from activities.adapters.freezer import Freezes
 from activities.adapters.orders import Ask
 from activities.consent import Consents
 from activities.divided import Divided
+from activities.orders import Orders
 from activities.ports import CAPTURES, FREEZES, Cluster, Resource
 from activities.recent import Recent
 from activities.records import Records
@@ -37,6 +39,7 @@ from signals.subjects import CAPTURES as CAPTURE_SERVICE
 from signals.subjects import FREEZES as FREEZE_SERVICE
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.audited import Audited
+from workers.heeding import Heeding
 from workers.ownership import Ownership
 from workers.sweeper import Sweeper
 
@@ -59,11 +62,15 @@ async def run(context: Context) -> None:
     records = context.bus.kv(RECEIPTS_BUCKET)
     actions = load(activities.actions, Action)
     consents = Consents(context.bus.kv(state_bucket(REMEDIATION_EXECUTOR)), context.trust)
+    orders = Orders(context.bus.kv(state_bucket(REMEDIATION_EXECUTOR)))
+    heeding = Heeding(context.cluster, orders, temporal)
+    await heeding.begin()
     cluster = Divided(context.cluster, _in_other_hands(context, consents))
     remediating = Remediating(
         actions=actions,
         cluster=Recent(cluster),
         consents=consents,
+        orders=orders,
         records=records,
         trust=context.trust,
         policy=context.policy,
@@ -71,7 +78,15 @@ async def run(context: Context) -> None:
     kept = Records(records)
     owner = Ownership(temporal, kept, context.cluster.ref, context.policy, context.liaison_key)
     sweeper = Sweeper(cluster, kept, actions, owner, told=partial(_swept, context))
-    worker = Worker(
+    async with _worker(temporal, context, remediating):
+        work = (_sweep(sweeper), heeding.listen(), heeding.carry_on())
+        context.ready()
+        await until_stopped(context, *(asyncio.create_task(one) for one in work))
+
+
+def _worker(temporal: Client, context: Context, remediating: Remediating) -> Worker:
+    """Return what takes the executor's activities from its queue."""
+    return Worker(
         temporal,
         task_queue=REMEDIATION_EXECUTOR,
         build_id=BUILD_ID,
@@ -87,10 +102,6 @@ async def run(context: Context) -> None:
         interceptors=[Audited(context.audit)],
         max_concurrent_activities=AT_ONCE,
     )
-    async with worker:
-        sweeping = asyncio.create_task(_sweep(sweeper))
-        context.ready()
-        await until_stopped(context, sweeping)
 
 
 def _in_other_hands(context: Context, consents: Consents) -> dict[Resource, Cluster]:

@@ -167,6 +167,11 @@ class IncidentWorkflow(Acting, Obeying):
         except ValidationError as error:
             self._file.note(workflow.now(), "a signal did not decode", str(error.errors()[0]["msg"]))
 
+    @workflow.signal(description="Two people have resumed: what was postponed is judged again")
+    def resumed(self, *said: Any) -> None:
+        """Judge again. Whoever sends this can have nothing judged that is not known already."""
+        self._rejudge = True
+
     @workflow.signal(description="What became of the stack of applied actions")
     def stack(self, *said: Any) -> None:
         """Take in a report of the stack's owner."""

@@ -60,7 +60,7 @@ def test_no_agent_has_a_right_that_equals_another_right(agent: str) -> None:
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_only_the_liaison_and_the_freezer_write_outside_enrolled_namespaces_and_only_their_own_kinds(
+def test_few_agents_write_outside_enrolled_namespaces_and_only_their_own_kinds(
     agent: str,
 ) -> None:
     identity = row(agent)
@@ -72,7 +72,12 @@ def test_only_the_liaison_and_the_freezer_write_outside_enrolled_namespaces_and_
         ("rbac.authorization.k8s.io", "rolebindings"),
     }
 
-    assert written == {"liaison": own, CREDENTIAL_FREEZER: {("firebreak.dev", "freezes")}}.get(agent, set())
+    allowed = {
+        "liaison": own,
+        CREDENTIAL_FREEZER: {("firebreak.dev", "freezes")},
+        REMEDIATION_EXECUTOR: {("firebreak.dev", "commands/status")},
+    }
+    assert written == allowed.get(agent, set())
 
 
 def test_only_agents_that_run_workflows_or_their_activities_have_access_to_temporal() -> None:

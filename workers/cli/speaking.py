@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from activities.ports import COMMANDS, Cluster, Manifest, Resource
 from signals.approvals import Answer, Verb
 from signals.errors import Conflict, NotFound, Refused, Unavailable
-from signals.subjects import API_VERSION, DOMAIN, NAMESPACE
+from signals.stops import ORDERS
+from signals.subjects import API_VERSION, DOMAIN, NAMESPACE, ORDER
 from workers.cli.patience import SECONDS, patiently
 
 REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews")
@@ -91,7 +92,7 @@ async def _create(cluster: Cluster, name: str, spec: dict[str, Any]) -> None:
     manifest: Manifest = {
         "apiVersion": f"{DOMAIN}/{API_VERSION}",
         "kind": "Command",
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": NAMESPACE, **_labels(spec["verb"])},
         "spec": spec,
     }
     try:
@@ -102,6 +103,11 @@ async def _create(cluster: Cluster, name: str, spec: dict[str, Any]) -> None:
         raise Refused(_forbidden(str(error), spec)) from error
     except NotFound as error:
         raise NotFound("Firebreak is not installed in this cluster: it knows no Command objects.") from error
+
+
+def _labels(verb: str) -> dict[str, dict[str, str]]:
+    """Return the label by which the executor asks for what is said to it."""
+    return {"labels": {ORDER: verb}} if verb in ORDERS else {}
 
 
 def _forbidden(reason: str, spec: dict[str, Any]) -> str:

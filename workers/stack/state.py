@@ -71,6 +71,8 @@ class Status(BaseModel, frozen=True):
     """Authority that signed the alert receiver's certificate."""
     people: People = People()
     """Kubeconfigs of `oncall` and `lead`."""
+    stopped: str | None = None
+    """Who stopped Firebreak, and why; null if nobody did, or nobody can be asked."""
 
     def process(self, name: str) -> Process:
         """Return one process by name.

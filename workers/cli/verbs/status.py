@@ -8,6 +8,8 @@ from workers.cli.verb import Verb, no_arguments, state_dir
 if TYPE_CHECKING:
     from workers.stack.state import Status
 
+ASK_SECONDS = 3.0
+
 
 def run(options: Namespace) -> int:
     """Show the status document."""
@@ -15,8 +17,34 @@ def run(options: Namespace) -> int:
     from workers.stack.state import read
 
     status = read(state_dir(options))
+    if status.ready:
+        status = status.model_copy(update={"stopped": _stopped(status)})
     emit(options, status.model_dump(), lambda: _show(status))
     return 0
+
+
+def _stopped(status: "Status") -> str | None:
+    """Return what the API server says of a stop, if it says anything."""
+    import asyncio
+    from pathlib import Path
+
+    from signals.errors import FirebreakError
+    from workers.cli import halting
+    from workers.cli.target import Target
+
+    target = Target(
+        state=Path(status.state_dir),
+        status=status,
+        temporal="",
+        temporal_namespace="",
+        kubeconfig=None,
+        context=None,
+    )
+    try:
+        stop = asyncio.run(asyncio.wait_for(halting.standing(target), ASK_SECONDS))
+    except (FirebreakError, TimeoutError):
+        return None
+    return f"{stop}; resumed by {' and '.join(stop.resumed_by) or 'nobody'} so far" if stop else None
 
 
 def _show(status: "Status") -> None:
@@ -24,6 +52,8 @@ def _show(status: "Status") -> None:
 
     screen = Screen()
     screen.say(f"{'ready' if status.ready else 'not ready'}: {status.state_dir}", "bold")
+    if status.stopped:
+        screen.say(f"STOPPED: {status.stopped}", "bold red")
     if not status.processes:
         screen.say("Nothing runs here. Start a stack with `firebreak up`.")
         return

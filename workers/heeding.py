@@ -1,0 +1,128 @@
+"""The executor's own ears: it hears stop and resume from the API server, obeys at once, and answers by itself.
+
+No Temporal, no NATS and no other agent is between a person and this. What waited for the resume is told of it as
+soon as Temporal can be reached.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.orders import Orders
+from activities.ports import COMMANDS, Cluster, Manifest
+from signals.approvals import Answer, Verb
+from signals.errors import FirebreakError
+from signals.stops import ORDERS, PEOPLE_TO_RESUME
+from signals.subjects import NAMESPACE, remediation_id
+
+AGAIN_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Heeding:
+    """Keeps one executor's orders up to date, answered, on record, and carried on."""
+
+    def __init__(self, cluster: Cluster, orders: Orders, temporal: Client) -> None:
+        """Hear the Commands of this cluster; tell incidents in this Temporal of a resume."""
+        self._cluster = cluster
+        self._orders = orders
+        self._temporal = temporal
+        self._unanswered: dict[str, Manifest] = {}
+
+    async def begin(self) -> None:
+        """Know what holds before anything is written.
+
+        Raises:
+            Unavailable, Refused: a server did not say; the agent may not begin.
+        """
+        await self._orders.load()
+        await self._orders.refresh(self._cluster)
+        await self._orders.keep()
+
+    async def listen(self) -> None:
+        """Hear every Command, those from before a restart included."""
+        async for change in self._cluster.watch(COMMANDS, NAMESPACE):
+            if change.type not in ("ADDED", "MODIFIED"):
+                continue
+            command = change.object
+            self._orders.hear(command)
+            if command["spec"]["verb"] in ORDERS and "accepted" not in (command.get("status") or {}):
+                self._unanswered[command["metadata"]["uid"]] = command
+                await self._settle()
+
+    async def carry_on(self) -> None:
+        """Answer, put on record and tell what could not be before, again and again."""
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            await self._settle()
+            try:
+                await self._orders.keep()
+                if self._orders.standing is None:
+                    await self._resumed()
+            except (FirebreakError, RPCError) as error:
+                log.warning("what people said is not on record or told yet", error=str(error))
+
+    async def _settle(self) -> None:
+        for uid, command in list(self._unanswered.items()):
+            try:
+                await self._answer(command, self._reply(command))
+            except FirebreakError as error:
+                log.warning("an order is obeyed and not answered yet", error=str(error))
+                return
+            self._unanswered.pop(uid, None)
+
+    def _reply(self, command: Manifest) -> Answer:
+        verb, spec = command["spec"]["verb"], command["spec"]
+        log.warning("a person gave an order", verb=verb, actor=spec["actor"], reason=spec.get("reason", ""))
+        if verb == Verb.STOP:
+            return Answer(
+                accepted=True, message="stopped: nothing new is written until two people have resumed"
+            )
+        return self._resume_reply(command["metadata"]["uid"], spec["actor"], spec.get("stop", ""))
+
+    def _resume_reply(self, command: str, actor: str, uid: str) -> Answer:
+        halt = self._orders.halt
+        if uid not in halt.stops:
+            return Answer(
+                accepted=False, message="there is no such stop; `firebreak status` shows what holds"
+            )
+        said = halt.resumes.get(uid, {})
+        if said.get(actor) != command:
+            return Answer(accepted=False, message=f"{actor} has said that already: it needs another person")
+        if len(said) < PEOPLE_TO_RESUME:
+            return Answer(accepted=True, message=f"{actor} wants to resume: another person must say it too")
+        left = halt.standing
+        return Answer(
+            accepted=True, message=f"still stopped: {left}" if left else f"resumed by {' and '.join(said)}"
+        )
+
+    async def _answer(self, command: Manifest, answer: Answer) -> None:
+        metadata = command["metadata"]
+        status = {**answer.model_dump(), "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        ref = COMMANDS.ref(metadata["name"], metadata["namespace"])
+        await self._cluster.patch(ref, operations, subresource="status")
+
+    async def _resumed(self) -> None:
+        """Have everything judged again that was postponed, and the rest written of what was halted."""
+        waiting = await self._orders.waiting()
+        for incident in waiting:
+            await self._signal(incident, "resumed")
+            await self._signal(remediation_id(incident), "changed")
+        if waiting:
+            log.info("what was postponed is judged again", incidents=len(waiting))
+            await self._orders.told(waiting)
+
+    async def _signal(self, workflow_id: str, signal: str) -> None:
+        try:
+            await self._temporal.get_workflow_handle(workflow_id).signal(signal, {})
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
