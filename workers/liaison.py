@@ -118,12 +118,14 @@ class Listening:
     async def listen(self) -> None:
         """Take every command without an answer, those from before a restart included."""
         async for change in self._context.cluster.watch(COMMANDS, NAMESPACE):
-            uid, spec = change.object["metadata"]["uid"], change.object.get("spec") or {}
-            if spec.get("verb") in ORDERS:
+            if change.type not in ("ADDED", "MODIFIED"):
+                continue
+            uid = change.object["metadata"]["uid"]
+            if change.object["spec"]["verb"] in ORDERS:
                 if change.type == "ADDED":
                     self._busy[uid] = asyncio.create_task(self._tell_order(change.object))
                 continue
-            if change.type not in ("ADDED", "MODIFIED") or "accepted" in (change.object.get("status") or {}):
+            if "accepted" in (change.object.get("status") or {}):
                 continue
             if uid not in self._busy:
                 self._busy[uid] = asyncio.create_task(self._answer(change.object))
