@@ -5,8 +5,9 @@ or binding, because no admission policy sees such a write. Each is matched to on
 that `failurePolicy: Fail` cannot lock anybody else out.
 """
 
-from deploy.identities import EXECUTOR_ROLE, LEAD
+from deploy.identities import EXECUTOR_ROLE
 from deploy.lock import lock
+from deploy.people import LEAD
 from deploy.shapes import Manifest, policy, rule
 from signals.stops import ORDERS
 from signals.subjects import (

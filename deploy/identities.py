@@ -14,7 +14,6 @@ from activities.blast import PERMISSIONS as BLAST
 from activities.graph.collected import permissions
 from activities.probe import Probe
 from deploy.grants import Grant, grant, union
-from signals.approvals import Verb
 from signals.catalog import load
 from signals.subjects import (
     AGENTS,
@@ -48,21 +47,6 @@ from signals.subjects import (
 
 EXECUTOR_ROLE = f"firebreak-{REMEDIATION_EXECUTOR}"
 """ClusterRole of the executor inside one enrolled namespace, and the name of the RoleBinding that grants it."""
-ONCALL_GROUP = "firebreak:oncall"
-LEAD_GROUP = "firebreak:lead"
-LEAD = "lead"
-"""Virtual subresource of commands: speaking with the security lead's authority."""
-ONCALL_VERBS = (
-    Verb.APPROVE,
-    Verb.REJECT,
-    Verb.UNDO,
-    Verb.EXTEND,
-    Verb.STAND_DOWN,
-    Verb.CLOSE,
-    Verb.STOP,
-    Verb.RESUME,
-)
-LEAD_VERBS = (*ONCALL_VERBS, Verb.ENROL, Verb.UNENROL, Verb.APPROVE_POLICY)
 
 
 @dataclass(frozen=True, kw_only=True)

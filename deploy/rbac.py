@@ -4,17 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deploy.grants import Grant, grant
-from deploy.identities import (
-    EXECUTOR_ROLE,
-    KUBE_SYSTEM,
-    LEAD,
-    LEAD_GROUP,
-    LEAD_VERBS,
-    ONCALL_GROUP,
-    ONCALL_VERBS,
-    Identity,
-    identities,
-)
+from deploy.identities import EXECUTOR_ROLE, KUBE_SYSTEM, Identity, identities
+from deploy.people import LEAD, LEAD_GROUP, LEAD_VERBS, ONCALL_GROUP, ONCALL_VERBS
 from signals.subjects import BREAK_GLASS_GROUP, DOMAIN, MANAGED_BY, MANAGER, NAMESPACE, REMEDIATION_EXECUTOR
 
 Manifest = dict[str, Any]

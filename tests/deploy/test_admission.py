@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from deploy import manifests
-from deploy.identities import EXECUTOR_ROLE, LEAD_VERBS, ONCALL_VERBS
+from deploy.identities import EXECUTOR_ROLE
+from deploy.people import LEAD_VERBS, ONCALL_VERBS
 from deploy.rbac import executor_binding
 from signals.approvals import Verb
 from signals.subjects import LIAISON, NAMESPACE, REMEDIATION_EXECUTOR

@@ -5,7 +5,7 @@ import secrets
 from datetime import timedelta
 
 from deploy.bus import client_certificates
-from deploy.identities import LEAD_GROUP, ONCALL_GROUP
+from deploy.people import LEAD_GROUP, ONCALL_GROUP
 from signals.subjects import AGENTS, BREAK_GLASS_GROUP
 from workers.stack.layout import Layout, write_private
 from workers.stack.pki import CLIENT, SERVER, Authority, Subject, service_account_key, signing_key
