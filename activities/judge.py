@@ -16,7 +16,7 @@ from activities import metrics
 from activities.judgement import Judgement, Weighing
 from activities.metrics import Stage
 from activities.tracing import inject, span
-from signals.decisions import Decision
+from signals.decisions import Decision, Term
 from signals.envelope import Signer
 from signals.policy import Policy, Rule
 from signals.requests import JudgeRequest
@@ -31,6 +31,8 @@ SPREAD_SECONDS = 5.0
 """The longest that it waits. The first half of it belongs to the first writes of the others in the burst."""
 
 FORGED = "the orchestrator did not put them into this incident: somebody wrote them to Temporal"
+MOST_TERMS = 80
+"""Terms in one decision: a storm has one for each event."""
 
 
 def _overrides(event: ThreatEvent, rule: Rule) -> dict[str, object]:
@@ -63,6 +65,16 @@ def weigh(
     for judgement in sorted(judgements, key=lambda judgement: judgement.order):
         scales = judgement.weigh(scales)
     return scales
+
+
+def told(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    """Return the terms; of very many the first and the last, and how many stand between them."""
+    left = len(terms) - MOST_TERMS
+    if left <= 0:
+        return terms
+    half = MOST_TERMS // 2
+    gap = Term(name="and more", value=str(left), effect="weighed, and not told one by one", reason="")
+    return (*terms[:half], gap, *terms[-half:])
 
 
 def title(scales: Weighing) -> str:
@@ -122,7 +134,7 @@ class Judging:
                 mode=scales.mode,
                 techniques=tuple(sorted({event.technique for event in scales.events if event.technique})),
                 title=title(scales),
-                terms=scales.terms,
+                terms=told(scales.terms),
                 actions=scales.actions,
                 execute=scales.execute,
                 why_not=scales.why_not,

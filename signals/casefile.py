@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
+from signals import fitting
 from signals.decisions import Decision, PlannedAction
 from signals.entities import Entity
 from signals.incidents import (
@@ -10,6 +11,7 @@ from signals.incidents import (
     Moment,
     WaitingFor,
 )
+from signals.pages import Page
 from signals.plans import Plan
 from signals.receipts import ActionState, Receipt
 from signals.requests import Batch, Carried, FalseAlarm, IncidentInput, Outcome
@@ -46,6 +48,8 @@ class CaseFile:
         self.investigated = False
         self.false_alarms: list[FalseAlarm] = list(given.false_alarms)
         self.stood_down = False
+        self.left_out = 0
+        """Events that were judged and are not kept any more."""
         self.closed_because = ""
         if carried:
             self._resume(carried)
@@ -64,32 +68,43 @@ class CaseFile:
         self.investigation, self.investigated = carried.investigation, carried.investigated
         self.false_alarms = list(carried.false_alarms)
         self.stood_down = carried.stood_down
+        self.left_out = carried.left_out
 
     def carry(
-        self, waiting: WaitingFor | None, asked_below: WaitingFor | None, used: tuple[str, ...]
+        self,
+        waiting: WaitingFor | None,
+        asked_below: WaitingFor | None,
+        used: tuple[str, ...],
+        untold: tuple[Page, ...] = (),
     ) -> IncidentInput:
-        """Return the input of the next run."""
+        """Return the input of the next run, no larger than Temporal takes."""
+        last = self.timeline[-1].at if self.timeline else self.opened_at
         return self.given.model_copy(
             update={
-                "carried": Carried(
-                    opened_at=self.opened_at,
-                    seen=tuple(f"{event_id}:{revision}" for event_id, revision in self.seen.items()),
-                    events=tuple(self.events.values()),
-                    unread=tuple(self.unread),
-                    decisions=tuple(self.decisions),
-                    next_index=self.next_index,
-                    receipts=tuple(self.receipts.values()),
-                    plan=self.plan,
-                    staged=self.staged,
-                    false_alarms=tuple(self.false_alarms),
-                    stood_down=self.stood_down,
-                    investigation=self.investigation,
-                    investigated=self.investigated,
-                    timeline=tuple(self.timeline),
-                    links=tuple(self.links),
-                    waiting=waiting,
-                    asked_below=asked_below,
-                    used=used,
+                "carried": fitting.carried(
+                    Carried(
+                        opened_at=self.opened_at,
+                        seen=tuple(f"{event_id}:{revision}" for event_id, revision in self.seen.items()),
+                        events=tuple(self.events.values()),
+                        unread=tuple(self.unread),
+                        decisions=tuple(self.decisions),
+                        next_index=self.next_index,
+                        receipts=tuple(self.receipts.values()),
+                        plan=self.plan,
+                        staged=self.staged,
+                        false_alarms=tuple(self.false_alarms),
+                        stood_down=self.stood_down,
+                        investigation=self.investigation,
+                        investigated=self.investigated,
+                        timeline=tuple(self.timeline),
+                        links=tuple(self.links),
+                        waiting=waiting,
+                        asked_below=asked_below,
+                        used=used,
+                        left_out=self.left_out,
+                        untold=untold,
+                    ),
+                    last,
                 )
             }
         )
@@ -118,8 +133,11 @@ class CaseFile:
         """Count everything as judged; keep the latest whole."""
         self.unread.clear()
         self.news = False
-        for oldest in list(self.events)[: max(0, len(self.events) - MOST_EVENTS)]:
+        sizes = [fitting.size(event) for event in self.events.values()]
+        gone = fitting.kept(sizes, fitting.EVENTS_BYTES, MOST_EVENTS)
+        for oldest in list(self.events)[:gone]:
             del self.events[oldest]
+        self.left_out += gone
 
     def decided(self, decision: Decision, at: datetime) -> None:
         """Keep a judgement; say so where it asks for something or sees it in another light."""

@@ -161,6 +161,8 @@ class Incident(BaseModel, frozen=True):
     """Name and UID of the cluster."""
     events: tuple[ThreatEvent, ...] = ()
     """What was seen, with evidence and doubts; the latest 200."""
+    left_out: int = 0
+    """Events that were seen, judged, and are not kept any more."""
     decisions: tuple[Decision, ...] = ()
     """What was judged, term by term; the latest 10."""
     plan: Plan | None = None

@@ -80,6 +80,7 @@ def incident(file: CaseFile, waiting: WaitingFor | None) -> Incident:
         summary=summary(file, waiting),
         cluster=file.given.cluster,
         events=tuple(file.events.values()),
+        left_out=file.left_out,
         decisions=tuple(file.decisions),
         plan=file.plan,
         receipts=tuple(sorted(file.receipts.values(), key=lambda r: r.action.index)),

@@ -9,6 +9,7 @@ from signals.approvals import Answer, Approval
 from signals.decisions import Decision, PlannedAction
 from signals.entities import ClusterRef, Entity
 from signals.incidents import Investigation, Moment, WaitingFor
+from signals.pages import Page
 from signals.plans import Plan
 from signals.receipts import Receipt
 from signals.threats import Severity, ThreatEvent
@@ -60,8 +61,13 @@ class Carried(BaseModel, frozen=True):
     asked_below: WaitingFor | None = None
     """What the owner of the stack asks."""
     unread: tuple[ThreatEvent, ...]
+    """What is not judged yet; all of it is in `events` too."""
     investigated: bool
     used: tuple[str, ...]
+    left_out: int = 0
+    """Events that were seen and are not kept any more."""
+    untold: tuple[Page, ...] = ()
+    """What people are still to be told."""
 
 
 class Batch(BaseModel, frozen=True):

@@ -14,6 +14,7 @@ import activities.policies
 from activities import metrics
 from activities.judge import Judging
 from activities.judgement import Judgement
+from signals import fitting
 from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Undecodable
 from signals.subjects import (
@@ -72,7 +73,7 @@ class Reader:
         for message in messages:
             try:
                 envelope = unseal(message, owner, self._context.trust, cluster)
-                event = threat(envelope, message.accepted_at)
+                event = fitting.fitted(threat(envelope, message.accepted_at))
             except (Refused, Undecodable) as error:
                 log.error("a threat was refused", stream=owner, sequence=message.sequence, reason=str(error))
                 await self._context.bus.bury(f"threats.{owner}", message.data, str(error), message.headers)

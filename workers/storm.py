@@ -21,20 +21,29 @@ CALM = timedelta(seconds=60)
 """A storm takes in new subjects until none has come for so long."""
 
 
+MOST = 250
+"""Subjects of one storm; further ones are another storm. One plan, one command and one history must hold them."""
+
+
 class Storm(BaseModel, frozen=True):
     """New subjects of one detector in one namespace: when they came, and the storm that they became."""
 
     opened: tuple[datetime, ...] = ()
     incident: str = ""
     last: datetime | None = None
+    taken: int = 0
+    """Subjects that it has taken in."""
 
     def after(self, at: datetime, incident: str) -> "Storm":
         """Return the count with one new subject more; `incident` names the storm if it begins with it."""
         if self.incident and self.last and at - self.last < CALM:
-            return self.model_copy(update={"last": max(at, self.last)})
+            last = max(at, self.last)
+            if self.taken < MOST:
+                return self.model_copy(update={"last": last, "taken": self.taken + 1})
+            return Storm(opened=self.opened, incident=incident, last=last, taken=1)
         opened = tuple(time for time in (*self.opened, at) if at - time < WINDOW)[-FROM:]
         begins = len(opened) >= FROM
-        return Storm(opened=opened, incident=incident if begins else "", last=at)
+        return Storm(opened=opened, incident=incident if begins else "", last=at, taken=int(begins))
 
 
 class Storms:

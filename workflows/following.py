@@ -30,6 +30,8 @@ class Following:
     _rejudge: bool
     _shown: Summary | None
     _aside: set[asyncio.Task[None]]
+    _untold: list[Page]
+    """Pages on their way to people, which may take hours; a new run sends them anew."""
 
     def _incident(self) -> Incident:
         raise NotImplementedError
@@ -78,12 +80,15 @@ class Following:
 
     async def _tell(self, page: Page) -> None:
         """Tell people; that nobody could be told is said in the timeline, and stops nothing."""
+        self._untold.append(page)
         try:
             await workflow.execute_activity_method(
                 Notifying.tell_people, page, summary=f"tell people: {page.kind}", **TELL
             )
         except ActivityError as error:
             self._file.note(workflow.now(), "people could not be told", str(error.cause or error))
+        finally:
+            self._untold.remove(page)
 
     def _publish(self) -> None:
         """Show what changed."""

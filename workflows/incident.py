@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from signals.casefile import CaseFile
     from signals.decisions import Decision
     from signals.incidents import Incident, Summary, WaitingFor
-    from signals.pages import PageKind
+    from signals.pages import Page, PageKind
     from signals.requests import (
         Batch,
         Closed,
@@ -35,7 +35,7 @@ from workflows.approval import ApprovalGate
 from workflows.handover import StackOwner
 from workflows.hearing import heard
 from workflows.obeying import Obeying
-from workflows.options import JUDGE, LETS_STAND
+from workflows.options import CARRIES_ON, JUDGE, LETS_STAND, MOST_UNTOLD
 
 
 @workflow.defn
@@ -58,12 +58,15 @@ class IncidentWorkflow(Acting, Obeying):
         self._answers: dict[str, Answer] = {}
         self._closing = ""
         self._aside: set[asyncio.Task[None]] = set()
+        self._untold: list[Page] = []
 
     @workflow.run
     async def run(self, given: IncidentInput) -> Closed:
         """Live until somebody closes the incident, or nothing is left to watch."""
         if given.carried and self._gate.waiting:
             self._asking = asyncio.create_task(self._outwait())
+        for page in given.carried.untold if given.carried else ():
+            self._beside(self._tell(page))
         try:
             while not await self._over():
                 await self._respond_until_quiet()
@@ -95,6 +98,7 @@ class IncidentWorkflow(Acting, Obeying):
 
     async def _respond_until_quiet(self) -> None:
         """Wait for something to judge; judge it; close by itself what nobody needs any more."""
+        await self._go_on_in_a_flood()
         idle = not self._file.unfinished and self._waiting is None
         quiet = timedelta(seconds=self._file.given.quiet_seconds) if idle else None
         try:
@@ -113,14 +117,33 @@ class IncidentWorkflow(Acting, Obeying):
         elif self._crowded():
             await workflow.wait_condition(workflow.all_handlers_finished)
             if self._crowded():
-                given = self._file.carry(self._gate.waiting, self._asked_below, self._gate.used)
-                workflow.continue_as_new(given)
+                self._go_on()
 
     def _crowded(self) -> bool:
-        """Return whether to go on in a new run: this one is long, and nothing is due or in flight."""
-        due = self._rejudge or bool(self._closing)
-        busy = bool(self._aside) or self._writing.locked()
-        return workflow.info().is_continue_as_new_suggested() and not due and not busy
+        """Return whether to go on in a new run: this one is long, and nothing is due or in flight but pages."""
+        if not workflow.info().is_continue_as_new_suggested() or self._rejudge or self._closing:
+            return False
+        if self._writing.locked() or len(self._aside) > len(self._untold):
+            return False
+        return not self._aside or workflow.patched(CARRIES_ON)
+
+    async def _go_on_in_a_flood(self) -> None:
+        """Go on in a new run although something is unread: in a flood there always is."""
+        if not (self._file.unread and workflow.info().is_continue_as_new_suggested()):
+            return
+        if workflow.patched(CARRIES_ON):
+            await workflow.wait_condition(
+                lambda: True
+            )  # what follows the last judgement, and waits for nobody
+            if self._crowded() and workflow.all_handlers_finished():
+                self._go_on()
+
+    def _go_on(self) -> None:
+        """End this run; the next one takes everything over, and tells people what they were not told yet."""
+        untold = tuple(self._untold[-MOST_UNTOLD:])
+        workflow.continue_as_new(
+            self._file.carry(self._gate.waiting, self._asked_below, self._gate.used, untold)
+        )
 
     async def _respond(self) -> None:
         """Judge everything that is known; write what may be written; let the rest follow."""

@@ -10,6 +10,12 @@ with workflow.unsafe.imports_passed_through():
     from signals.subjects import FORENSIC_INVESTIGATOR, LIAISON, REMEDIATION_EXECUTOR
 
 
+CARRIES_ON = "a-new-run-takes-pages-and-unread-events-over"
+"""Patch: a pager that is down, or a flood of events, does not keep a run from going on in a new one."""
+
+MOST_UNTOLD = 20
+"""Pages that a new run tells anew, the latest."""
+
 TASK_TIMEOUT = timedelta(seconds=3)
 """Workflow task timeout of every start: a judge killed in mid-task is replaced after this long."""
 

@@ -349,6 +349,34 @@ async def continue_as_new(stage: Stage) -> None:
     await stage.closes(handle, undo=True)
 
 
+async def continue_as_new_in_a_flood(stage: Stage) -> None:
+    """An incident goes on in a new run although something is unread, and people are told from there."""
+    place = await stage.world.place()
+    name = f"case-{place.namespace}"
+    stage.world.pages.down.add(name)
+    handle = await stage.world.open(stage.world.event(place), incident=name)
+    await stage.world.until(handle, settled)
+    first = (await handle.describe()).run_id
+    numbers = iter(range(10 * CROWDED))
+
+    async def pour() -> None:
+        for number in numbers:
+            event = stage.world.event(place, id=f"flood-{number}", confidence=0.3)
+            await handle.signal("events", stage.world.batch(handle.id, event))
+            if (await handle.describe()).run_id != first:
+                return
+
+    await asyncio.gather(*(pour() for _ in range(4)))
+    await stage.keep(handle)
+    stage.world.pages.down.discard(name)
+    for _ in range(200):
+        if stage.world.pages.about(name):
+            break
+        await asyncio.sleep(0.1)
+    assert stage.world.pages.about(name)
+    await stage.closes(handle, undo=True)
+
+
 async def _crowd(stage: Stage, handle: Handle, event: Any) -> None:
     first = (await handle.describe()).run_id
     for revision in range(2, CROWDED):
@@ -453,7 +481,7 @@ CASES = MappingProxyType(
             isolation_asks, isolation_released, isolation_held, extension,
             undo_stops_at_drift, drift_is_held, stand_down,
             cancel_lets_stand, owner_cancel_lets_stand,
-            terminated, adopted, owner_replaced, close_keep, target_gone,
+            terminated, adopted, owner_replaced, close_keep, target_gone, continue_as_new_in_a_flood,
             burst, continue_as_new, owner_continues_as_new,
             executor_fails_once, executor_is_late, undecodable,
             false_alarm_then_news, news_while_closing,

@@ -2,15 +2,18 @@
 
 import asyncio
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from deploy.crds import MAX_TARGETS
 from signals.entities import ClusterRef, Entity
 from signals.threats import Severity, ThreatEvent
 from tests.workflows.world import Bucket
 from workers.routing import Routing, Way
+from workers.storm import MOST
 
 CLUSTER = ClusterRef(name="test", uid="routes")
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
@@ -106,6 +109,14 @@ async def test_in_a_storm_every_pod_is_in_one_incident(seed: int) -> None:
     for number in range(40):
         assert len({way.incident for n, way in enumerate(ways) if n % 40 == number}) == 1
     assert len({way.incident for way in ways}) < 40
+
+
+async def test_no_storm_takes_more_subjects_than_one_command_can_name() -> None:
+    (table, *_) = replicas(Bucket())
+    ways = [await route(table, event(f"e{n}", pod(f"web-{n}", f"u-{n}"))) for n in range(9 + 2 * MOST + 5)]
+    storms = Counter(way.incident for way in ways if "-storm-" in way.incident)
+    assert list(storms.values()) == [MOST, MOST, 5]
+    assert MOST <= MAX_TARGETS
 
 
 @pytest.mark.parametrize("seed", range(10))

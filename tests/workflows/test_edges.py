@@ -13,7 +13,7 @@ from signals.approvals import Approval, Verb
 from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState
 from signals.subjects import KEYWORD_LIST_BYTES, remediation_id
-from signals.threats import Mode, ThreatEvent
+from signals.threats import Mode, Severity, ThreatEvent
 from tests.workflows.world import CROWDED, World, essence, settled
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
@@ -139,6 +139,49 @@ async def test_a_question_outlives_the_run_in_which_it_was_asked(world: World) -
     await world.until(handle, settled)
     assert (await world.say(handle, Verb.UNDO)).accepted
     assert [essence(left) for left in (await world.standing(place))[2]] == [essence(place.policy)]
+
+
+async def test_a_pager_that_is_down_does_not_keep_an_incident_from_going_on_in_a_new_run(
+    world: World,
+) -> None:
+    place = await world.place()
+    event = world.event(place)
+    name = f"case-{place.namespace}"
+    world.pages.down.add(name)
+    handle = await world.open(event, incident=name)
+    await world.until(handle, settled)
+    await crowd(world, handle, event)
+    assert not world.pages.about(name)
+    world.pages.down.discard(name)
+    for _ in range(200):
+        if world.pages.about(name):
+            break
+        await asyncio.sleep(0.1)
+    assert [page.severity for page in world.pages.about(name)] == [Severity.HIGH]
+    assert (await world.say(handle, Verb.UNDO)).accepted
+
+
+async def test_a_flood_does_not_keep_an_incident_from_going_on_and_everything_is_judged(world: World) -> None:
+    place = await world.place()
+    handle = await world.open(world.event(place, confidence=0.3))
+    first = (await handle.describe()).run_id
+    events = [world.event(place, id=f"flood-{number}", confidence=0.3) for number in range(6 * CROWDED)]
+    left = iter(events)
+
+    async def pour() -> None:
+        for event in left:
+            await handle.signal("events", world.batch(handle.id, event))
+            if (await handle.describe()).run_id != first:
+                return
+
+    await asyncio.gather(*(pour() for _ in range(4)))
+    assert (await handle.describe()).run_id != first, "a flood kept it in one run"
+    sent = len(events) - len(list(left))
+    await world.until(handle, lambda one: len(one.events) + one.left_out == sent + 1)
+    last = world.event(place, confidence=0.9)
+    await handle.signal("events", world.batch(handle.id, last))
+    assert (await world.until(handle, settled)).summary.state is IncidentState.CONTAINED
+    assert (await world.say(handle, Verb.UNDO)).accepted
 
 
 async def test_a_command_counts_once_whatever_run_it_comes_to(world: World) -> None:

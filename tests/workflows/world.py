@@ -17,7 +17,7 @@ from activities.ports import ENROLMENTS, NAMESPACES, NETWORK_POLICIES, PODS, Ent
 from signals.approvals import Answer, Approval, Verb
 from signals.entities import ClusterRef, Entity
 from signals.envelope import Signer, Trust
-from signals.errors import Conflict
+from signals.errors import Conflict, Unavailable
 from signals.incidents import Incident
 from signals.pages import Page
 from signals.policy import Policy
@@ -79,8 +79,12 @@ class Pages:
 
     def __init__(self) -> None:
         self.sent: list[Page] = []
+        self.down: set[str] = set()
+        """Incidents about which nobody can be told now."""
 
     async def send(self, page: Page) -> None:
+        if page.incident in self.down:
+            raise Unavailable("the pager is down")
         self.sent.append(page)
 
     def about(self, incident: str) -> list[Page]:
