@@ -125,7 +125,8 @@ class Capturer:
             try:
                 async with asyncio.timeout(left):
                     taken = await piece.take()
-                    content = (await asyncio.to_thread(readable, taken))[:LIMIT]
+                    safe = await asyncio.to_thread(readable, taken) if piece.text else taken
+                    content = safe[:LIMIT]
                     name = await self._evidence.keep(content)
             except TimeoutError:
                 return _failed(piece.what, f"it took longer than {left:.0f} s")

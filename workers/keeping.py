@@ -36,6 +36,8 @@ class Piece:
 
     what: str
     take: Callable[[], Awaitable[bytes]]
+    text: bool = True
+    """Words of a container, from which secrets are still to be taken; not an object, which has none any more."""
 
 
 def volatility(cluster: Cluster, workload: Workload, pod: Manifest) -> tuple[list[Piece], ...]:
@@ -120,11 +122,11 @@ def _on_record(cluster: Cluster, pod: Manifest) -> list[Piece]:
 
     sets = [str(one["name"]) for one in metadata.get("ownerReferences") or () if one["kind"] == "ReplicaSet"]
     return [
-        Piece(f"pod {name}", itself),
-        Piece(f"events of {name}", events),
-        *(Piece(f"owner {one} of {name}", _owner(cluster, one, namespace)) for one in sets),
-        *([Piece(f"node {spec['nodeName']} of {name}", node)] if spec.get("nodeName") else []),
-        Piece(f"network policies of {namespace}", policies),
+        Piece(f"pod {name}", itself, text=False),
+        Piece(f"events of {name}", events, text=False),
+        *(Piece(f"owner {one} of {name}", _owner(cluster, one, namespace), text=False) for one in sets),
+        *([Piece(f"node {spec['nodeName']} of {name}", node, text=False)] if spec.get("nodeName") else []),
+        Piece(f"network policies of {namespace}", policies, text=False),
     ]
 
 

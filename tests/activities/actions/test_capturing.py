@@ -155,6 +155,7 @@ async def test_everything_that_can_be_had_is_kept_in_the_order_in_which_it_would
     everything = "".join(scene.kept(item) for item in items.values() if item.size)
     assert PASSWORD not in everything
     assert "debug" in scene.kept(items["pod web-0"])
+    assert json.loads(scene.kept(items["pod web-0"]))["metadata"]["uid"] == scene.pod["metadata"]["uid"]
 
 
 @pytest.mark.stack
