@@ -6,6 +6,7 @@ that `failurePolicy: Fail` cannot lock anybody else out.
 """
 
 from deploy.identities import EXECUTOR_ROLE
+from deploy.impacts import impacts
 from deploy.lock import lock
 from deploy.people import LEAD
 from deploy.shapes import Manifest, policy, rule
@@ -55,6 +56,7 @@ def admission_policies() -> list[Manifest]:
             variables=_POD_VARIABLES,
             validations=[_OUTSIDE_OUR_NAMESPACE, *_pod_cage()],
         ),
+        *impacts(),
         *lock(),
     ]
 

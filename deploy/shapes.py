@@ -1,4 +1,4 @@
-"""How a ValidatingAdmissionPolicy and its binding are written: always narrow, always Deny and Audit.
+"""How a ValidatingAdmissionPolicy and its binding are written: always narrow, and on record.
 
 `failurePolicy: Fail` refuses what cannot be judged, so every policy is matched to the few writes that it is about.
 """
@@ -31,6 +31,7 @@ def policy(
     user: str | None = None,
     conditions: Sequence[tuple[str, str]] = (),
     variables: Sequence[tuple[str, str]] = (),
+    actions: Sequence[str] = ("Deny", "Audit"),
 ) -> list[Manifest]:
     """Return a policy and its binding. `user` is the agent that it cages; `conditions` say what else it is about.
 
@@ -55,6 +56,6 @@ def policy(
             "apiVersion": _API,
             "kind": "ValidatingAdmissionPolicyBinding",
             "metadata": {"name": name},
-            "spec": {"policyName": name, "validationActions": ["Deny", "Audit"]},
+            "spec": {"policyName": name, "validationActions": list(actions)},
         },
     ]

@@ -40,6 +40,9 @@ PEER_PREFIX = f"{DOMAIN}/p-"
 BREAK_GLASS_GROUP = "firebreak:break-glass"
 """Who may change what holds a pod with everything of ours dead. Nobody is in it by being an administrator."""
 
+FLAGGED_CONTROL_PLANE = "firebreak-executor-control-plane"
+"""Admission policy that marks, in the audit log, what the executor writes to the control plane."""
+
 RUNTIME_GUARDIAN = "runtime-guardian"
 RBAC_AUDITOR = "rbac-auditor"
 ORCHESTRATOR = "orchestrator"

@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ CLUSTER_SCOPED = frozenset(
 class Answer:
     """One response: status code and body."""
 
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
-        self.status, self.body = status, body
+    def __init__(self, status: int, body: dict[str, Any], warnings: Sequence[str] = ()) -> None:
+        self.status, self.body, self.warnings = status, body, tuple(warnings)
 
     @property
     def message(self) -> str:
@@ -69,7 +69,8 @@ class Api:
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=15, context=self._context) as response:
-                return Answer(response.status, json.loads(response.read()))
+                warnings = response.headers.get_all("Warning") or ()
+                return Answer(response.status, json.loads(response.read()), warnings)
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error.code, json.loads(error.read()))

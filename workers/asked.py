@@ -80,7 +80,8 @@ class Asked:
 
     def _target(self, event: AuditEvent) -> Entity | None:
         """Return the pod that a request is about, where it is about one that runs."""
-        if event.resource != "pods" or not event.subresource or not event.name:
+        made = event.verb == "create" and not event.subresource
+        if event.resource != "pods" or not event.name or made:
             return None
         pod = self._index.by_name((event.namespace, event.name))
         return pod.entity if pod else self._entity("Pod", event.name, event.namespace)

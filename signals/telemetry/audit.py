@@ -25,27 +25,30 @@ BODY_LIMIT = 256 * 1024
 """A body above so many bytes is not looked into; what is said of it then says so."""
 POD_NAME = "authentication.kubernetes.io/pod-name"
 POD_UID = "authentication.kubernetes.io/pod-uid"
-NODE_NAME = "authentication.kubernetes.io/node-name"
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
-_EXTRAS = frozenset({POD_NAME, POD_UID, NODE_NAME, CREDENTIAL})
-_ANNOTATIONS = frozenset({"authorization.k8s.io/decision", "authorization.k8s.io/reason"})
+_EXTRAS = frozenset({POD_NAME, POD_UID, CREDENTIAL})
+_FLAGGED = "validation.policy.admission.k8s.io/validation_failure"
+_ANNOTATIONS = frozenset({"authorization.k8s.io/decision", "authorization.k8s.io/reason", _FLAGGED})
 
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One request to the API server, normalised. `time` is in nanoseconds since 1970, None where none is told."""
+    """One request to the API server, normalised. `time` is in nanoseconds since 1970, None where none is told.
+
+    `uid` is the user's, `message` what the server said where it refused, `granted_by` the binding by
+    which RBAC allowed it, `client` what the client calls itself: for people, never for a judgement.
+    """
 
     id: str
     sha256: str
     user: str
     verb: str
     uid: str = ""
-    """The user's UID: of a ServiceAccount, that of its object."""
     groups: tuple[str, ...] = ()
     extra: dict[str, str] = {}
-    """What the token says of the pod and the node that it was made for."""
+    """What the token says of itself, and of the pod that it was made for."""
     impersonated: str = ""
     impersonated_groups: tuple[str, ...] = ()
     stage: str = ""
@@ -58,15 +61,14 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     object_uid: str = ""
     code: int = 0
     message: str = ""
-    """What the server said where it refused."""
     granted_by: str = ""
-    """The binding by which RBAC allowed it, where the server says so."""
     decision: str = ""
+    flagged: str = ""
+    """What admission policies found, whether they refused it or not."""
     body: dict[str, Any] = {}
     """Of what was asked for, or was made: only what detection looks at."""
     sources: tuple[str, ...] = ()
     client: str = ""
-    """What the client calls itself: for people, never for a judgement."""
     time: int | None = None
     truncated: bool = False
 
@@ -180,6 +182,7 @@ def _event(item: bytes, wire: _Wire, who: _User) -> AuditEvent:
         message=_text(status.message) if (status.code or 0) >= 400 else "",
         decision=notes.get("authorization.k8s.io/decision", ""),
         granted_by=_text(notes.get("authorization.k8s.io/reason")),
+        flagged=_text(notes.get(_FLAGGED)),
         body=body,
         sources=_texts(wire.sourceIPs),
         client=_text(wire.userAgent),

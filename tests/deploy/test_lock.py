@@ -343,7 +343,10 @@ def test_a_namespace_with_everything_of_ours_in_it_can_be_deleted(control_plane:
     assert control_plane.agent(LIAISON).create(executor_binding(space)).status == 201
     made = policy("held", OURS)
     made["metadata"]["namespace"] = space
-    assert control_plane.agent(REMEDIATION_EXECUTOR).create(made).status == 201
+    deadline = time.monotonic() + 5  # the API server takes a moment to know a new binding
+    while control_plane.agent(REMEDIATION_EXECUTOR).create(made).status != 201:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert admin.delete(f"/api/v1/namespaces/{space}").status == 200
 
     deadline = time.monotonic() + 30

@@ -86,7 +86,7 @@ async def test_who_tries_the_lock_is_refused_and_becomes_an_incident(stage: Stag
 
         incident = await raised(stage, here, "containment_tampering")
         event = next(one for one in incident.events if one.detector == "containment_tampering")
-        assert incident.summary.id != contained.summary.id
+        assert incident.summary.id == contained.summary.id, "it is told where the pod is told of"
         assert (event.agent, event.subject.kind, event.subject.name) == (
             RBAC_AUDITOR,
             "ServiceAccount",
