@@ -20,6 +20,7 @@ from activities.ports import (
     DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
+    FREEZES,
     NAMESPACES,
     NETWORK_POLICIES,
     NODES,
@@ -63,6 +64,7 @@ _READ: tuple[tuple[str, Resource], ...] = (
     ("StatefulSet", STATEFUL_SETS),
     ("ReplicaSet", REPLICA_SETS),
     ("CronJob", CRON_JOBS),
+    ("Freeze", FREEZES),
 )
 PERMISSIONS = tuple(
     f"{resource.group}/{resource.plural}: list" if resource.group else f"{resource.plural}: list"

@@ -1,5 +1,7 @@
 """What could be reached from an incident, as its investigation knows it: bounded, and with what is missing."""
 
+from collections.abc import Iterator, Mapping
+
 from pydantic import BaseModel
 
 
@@ -44,3 +46,33 @@ class BlastRadius(BaseModel, frozen=True):
     def closed(self) -> int:
         """Return how many things the plan takes away."""
         return sum(self.counts.values()) - sum(self.left.values()) if self.planned else 0
+
+
+NAMED = 10
+"""Things that a sentence names; the rest is counted."""
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return how many things, by tier, in words."""
+    return ", ".join(f"{count} {tier}" for tier, count in counts.items())
+
+
+def told(radius: BlastRadius) -> Iterator[str]:
+    """Yield what could be reached, and what of it the plan takes away, as sentences."""
+    if radius.cluster_admin:
+        yield f"From there everything could be reached: cluster-admin, {radius.cluster_admin}."
+    if radius.counts:
+        yield f"From there an attacker could reach {counted(radius.counts)}."
+    if radius.planned:
+        left = counted(radius.left) if radius.left else "none of it, as far as is known"
+        yield f"With the plan carried out: {left}."
+
+
+def still(radius: BlastRadius) -> Iterator[str]:
+    """Yield what is reached in spite of the plan, and what is not known."""
+    left = [one for one in radius.reached if one.still] if radius.planned else []
+    for one in left[:NAMED]:
+        yield f"{one.entity} can still be reached, {one.still}: {' → '.join(one.steps)}, by {one.by}"
+    if (more := sum(radius.left.values()) - NAMED) > 0:
+        yield f"{more} more things can still be reached"
+    yield from (f"what could be reached may be more: {line}" for line in radius.missing[:NAMED])

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from signals.blast import BlastRadius, still, told
 from signals.incidents import Incident
 from signals.questions import Question, questions
 from signals.receipts import ActionState, Receipt
@@ -53,6 +54,8 @@ def _story(incident: Incident) -> Iterator[str]:
         if summary.confidence is None
         else (f"with a confidence of {summary.confidence:.2f}")
     )
+    if radius := _radius(incident):
+        yield from told(radius)
     yield f"It was judged Tier {summary.tier} ({TIERS[summary.tier]}), {sure}."
     if not incident.receipts:
         yield "Nothing was written to the cluster."
@@ -71,7 +74,13 @@ def _done(receipt: Receipt) -> str:
     return f"{what}{by}{why}{until}."
 
 
+def _radius(incident: Incident) -> BlastRadius | None:
+    return incident.investigation.blast_radius if incident.investigation else None
+
+
 def _open(incident: Incident) -> Iterator[str]:
+    if radius := _radius(incident):
+        yield from still(radius)
     for receipt in incident.receipts:
         if receipt.state.stands:
             yield from receipt.plan.residual

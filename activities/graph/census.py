@@ -70,6 +70,8 @@ class Census:
         self.owned = _sets((member.owner, number) for number, member in enumerate(members))
         self.ends = frozenset(self.kinds["secret"]) - self.tokens.keys()
         """Secrets that lead nowhere."""
+        self.frozen = frozenset(_frozen(objects))
+        """Pods, as `namespace/name`, whose tokens write nothing any more."""
         self.planes = dict(self._planes())
 
     def _found(self, rbac: Rbac, extra: Iterable[str]) -> dict[str, list[str]]:
@@ -200,6 +202,13 @@ def _by_name(objects: Iterable[Located], kind: str) -> dict[str, Object]:
             metadata = one.object["metadata"]
             found["/".join(filter(None, (metadata.get("namespace"), metadata["name"])))] = one.object
     return found
+
+
+def _frozen(objects: Iterable[Located]) -> Iterator[str]:
+    for one in objects:
+        if one.object["kind"] == "Freeze":
+            spec = one.object.get("spec") or {}
+            yield f"{spec.get('namespace')}/{spec.get('pod')}"
 
 
 def _ones(places: range) -> int:

@@ -168,7 +168,10 @@ MEANINGS: Mapping[Edge, Meaning] = MappingProxyType(
             "T1552.004",
         ),
         Edge.SHARE_PID: Meaning(
-            "container", "pod", "shareProcessNamespace: the other containers' files and memory", "T1080"
+            "container",
+            "pod",
+            "shareProcessNamespace; a pod is held with all of its containers here, so it is never a step",
+            "T1080",
         ),
         Edge.NET_REACH: Meaning(
             "pod",

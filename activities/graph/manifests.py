@@ -37,6 +37,7 @@ _NAMESPACED = {
 }
 _CLUSTER_SCOPED = {
     "": "Namespace Node",
+    "firebreak.dev": "Freeze",
     "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding",
     "policy.networking.k8s.io": "AdminNetworkPolicy BaselineAdminNetworkPolicy ClusterNetworkPolicy",
     "cilium.io": "CiliumClusterwideNetworkPolicy",

@@ -11,6 +11,7 @@ from activities.graph.world import World
 
 _ADDED = Known(Granted(BUILT_IN, rule="it puts everybody of this kind into the group"))
 _ALL = Known(Granted(BUILT_IN, rule=f"{MASTERS} may do everything, whatever RBAC says"))
+FROZEN = "tokens of this pod are frozen: reads go on, and all else needs another token"
 FLAW = "control of the pod needs a flaw in what listens there"
 
 
@@ -43,7 +44,8 @@ class Sources:
         name = f"Pod/{member.name}"
         if held.token:
             said = Granted.by(name, member.manifest, held.token)
-            yield offer(Edge.RUNS_AS, self._census.numbers(f"sa/{held.account}"), Known(said))
+            frozen = (FROZEN,) if member.name in self._census.frozen else ()
+            yield offer(Edge.RUNS_AS, self._census.numbers(f"sa/{held.account}"), Known(said), *frozen)
         for secret, where in held.secrets.items():
             said = Granted.by(name, member.manifest, where)
             yield offer(Edge.MOUNTS, self._census.numbers(f"secret/{secret}"), Known(said))

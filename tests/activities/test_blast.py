@@ -16,7 +16,7 @@ from activities.ports import (
     Manifest,
     Resource,
 )
-from signals.blast import BlastRadius
+from signals.blast import BlastRadius, still, told
 from signals.decisions import Inverse, OnExpiry, PlannedAction
 from signals.entities import Entity
 from signals.errors import Refused, Unavailable
@@ -174,3 +174,15 @@ async def test_a_person_is_told_what_is_closed_and_never_that_it_is_safe() -> No
     assert "with the plan carried out: 2 conditional" in told
     assert "what could be reached may be more: no Secret is in the data" in told
     assert "safe" not in told
+
+
+async def test_a_report_says_what_could_be_reached_and_what_stays_open() -> None:
+    found = await radius(await shop(), (WEB,), isolating())
+    assert [*told(found)] == [
+        "From there an attacker could reach 1 conditional, 2 direct.",
+        "With the plan carried out: 2 conditional.",
+    ]
+    lines_ = [*still(found)]
+    assert lines_[0] == "sa/shop/web can still be reached, conditional: RUNS_AS, by Pod/shop/web"
+    assert any(line.startswith("what could be reached may be more: no Secret") for line in lines_)
+    assert [*still(BlastRadius(counts={}, planned=True))] == []

@@ -1,8 +1,8 @@
 """What could be reached from an incident, told as lines."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from signals.blast import BlastRadius
+from signals.blast import BlastRadius, counted
 from workers.cli.screen import Line
 
 SHOWN = 8
@@ -15,7 +15,7 @@ def lines(found: BlastRadius) -> Iterator[Line]:
     if found.cluster_admin:
         yield Line(f"from here everything could be reached: cluster-admin, {found.cluster_admin}", "bold red")
     if found.counts:
-        yield Line(f"could reach {_counted(found.counts)}")
+        yield Line(f"could reach {counted(found.counts)}")
     for one in found.reached[:SHOWN]:
         state = "" if not found.planned else " (closed)" if one.still is None else f" (still {one.still})"
         yield Line(
@@ -26,11 +26,7 @@ def lines(found: BlastRadius) -> Iterator[Line]:
         yield Line(f"and {more} more: -o json shows the nearest, `firebreak reach` all", "dim", 4)
     if found.planned:
         yield Line(
-            f"with the plan carried out: {_counted(found.left) if found.left else 'none of it, as far as is known'}"
+            f"with the plan carried out: {counted(found.left) if found.left else 'none of it, as far as is known'}"
         )
     for line in found.missing:
         yield Line(f"what could be reached may be more: {line}", "yellow")
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {tier}" for tier, count in counts.items())

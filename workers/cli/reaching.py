@@ -10,6 +10,7 @@ from activities.graph.reach import Result
 from activities.graph.steps import Granted
 from activities.ports import (
     ENDPOINT_SLICES,
+    FREEZES,
     NODES,
     SERVICE_ACCOUNTS,
     SERVICES,
@@ -26,6 +27,7 @@ KINDS = (
     ("Service", SERVICES),
     ("EndpointSlice", ENDPOINT_SLICES),
     ("Ingress", Resource("networking.k8s.io", "v1", "ingresses")),
+    ("Freeze", FREEZES),
 )
 """All that says what can be reached, as it is asked of a live cluster."""
 HEADINGS = ("entity", "tier", "hops", "by", "leave", "if")

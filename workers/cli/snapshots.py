@@ -35,8 +35,6 @@ class Taken:
     snapshot: "Snapshot"
     at: str | None = None
     """The moment, RFC 3339; None where files do not say it."""
-    version: tuple[int, int] | None = None
-    """Of the API server, where it was asked."""
     missing: tuple[str, ...] = ()
     """What could not be read, a line each."""
 

@@ -385,6 +385,17 @@ def test_a_secret_that_is_only_held_inside_is_no_token_there() -> None:
     assert tiers(result) == {"secret/shop/t": "direct", "sa/shop/bot": "conditional"}
 
 
+def test_tokens_that_are_frozen_are_good_for_reads_and_nothing_surer() -> None:
+    spec = {"podUID": "u", "namespace": "shop", "pod": "web", "serviceAccount": "web"}
+    freeze = thing("firebreak.dev/v1alpha1", "Freeze", "u", spec=spec)
+    row = way(
+        ask("pod/shop/web", WEB, freeze, *allowing("sa/shop/web", rule("get", "secrets")), secret("s")),
+        "secret/shop/s",
+    )
+    assert str(row.certainty) == "conditional"
+    assert row.conditions[0].startswith("tokens of this pod are frozen")
+
+
 def test_a_pod_that_can_only_be_connected_to_is_conditional_and_the_walk_ends_there() -> None:
     db = pod("db", container={"ports": [{"containerPort": 5432}]}, serviceAccountName="db")
     result = ask("pod/shop/web", WEB, db)

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from signals.asked import ReachAnswer
-from tests.activities.graph.reach_worlds import RBAC, Manifest, allowing, node, pod, rule, secret
+from tests.activities.graph.reach_worlds import RBAC, Manifest, account, allowing, node, pod, rule, secret
+from tests.control_plane import ControlPlane
 from workers.cli import Exit, main
 
 CLUSTER: list[Manifest] = [
@@ -111,6 +112,36 @@ def test_people_get_a_table_or_a_tree(capsys: pytest.CaptureFixture[str], files:
     assert "  RUNS_AS sa/shop/web\n    POD_EXEC pod/shop/db\n      ESCAPE node/n\n" in capsys.readouterr().out
     assert main([*common, "--to", "secret/shop/a"]) == Exit.DONE
     assert "  sa/shop/web → secret/shop/a  SECRET_READ\n" in capsys.readouterr().out
+
+
+@pytest.mark.stack
+def test_a_live_cluster_is_asked_with_the_rights_of_the_person(
+    control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space, admin = "reach-live", control_plane.admin
+    admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
+    keys = secret("keys", space, stringData={"password": "hunter2"})
+    for one in (
+        account("bot", space),
+        keys,
+        *allowing(f"sa/{space}/bot", rule("get", "secrets"), namespace=space),
+    ):
+        bare = {key: value for key, value in one["metadata"].items() if key in ("name", "namespace")}
+        assert admin.create({**one, "metadata": bare}, space).status in (201, 409)
+    kubeconfig = str(control_plane.layout.kubeconfig("admin"))
+    assert main(["reach", "--from", f"sa/{space}/bot", "--kubeconfig", kubeconfig, "-o", "json"]) == Exit.DONE
+    out = capsys.readouterr().out
+    told = json.loads(out)
+    ReachAnswer.model_validate(told)
+    found = {row["entity"]: row for row in told["reached"]}
+    assert found[f"secret/{space}/keys"]["tier"] == "direct"
+    granted = found[f"secret/{space}/keys"]["path"][-1]["granted_by"]
+    assert granted["object"] == f"RoleBinding/{space}/r"
+    assert granted["uid"]
+    assert granted["resource_version"]
+    assert told["at"].endswith("Z")
+    assert told["cluster_admin"] is False
+    assert "hunter2" not in out
 
 
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\"'&"

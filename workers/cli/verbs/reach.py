@@ -87,7 +87,7 @@ def _world(options: Namespace, taken: "Taken", snapshot: "Snapshot", people: lis
     from activities.graph.world import World, parsed_version
     from signals.errors import BadInput
 
-    version = parsed_version(options.api_version) if options.api_version else taken.version
+    version = parsed_version(options.api_version) if options.api_version else None
     if options.api_version and version is None:
         raise BadInput(f"{options.api_version} is no version: say 1.34.")
     return World(
