@@ -26,6 +26,7 @@ from signals.errors import Conflict, FirebreakError, NotFound, Unavailable
 from signals.plans import WriteKind
 from signals.receipts import ActionState, Receipt
 from signals.subjects import CASE
+from workers.belonging import parts
 
 GRACE = timedelta(minutes=2)
 """How long the owner of a stack has to act on its expiry before the sweeper does."""
@@ -88,14 +89,18 @@ class Sweeper:
                     await self._look(namespace, stands)
             except FirebreakError as error:
                 log.warning("a namespace could not be swept", namespace=namespace, error=str(error))
-        for case, stack in cases.items():
-            try:
-                await self._expire(case, stack)
-            except FirebreakError as error:
-                log.warning("a case could not be put back; it will be", case=case, error=str(error))
+        await self._expire_all(cases)
         self._rounds += 1
         if self._rounds % self.rounds_between_roll_calls == 0:
             await self._roll_call([one for stack in cases.values() for one in stack])
+
+    async def _expire_all(self, cases: Mapping[str, list[Standing]]) -> None:
+        for case, stack in cases.items():
+            try:
+                for part in await parts(stack, self._records, self._now() - GRACE):
+                    await self._expire(case, part)
+            except FirebreakError as error:
+                log.warning("a case could not be put back; it will be", case=case, error=str(error))
 
     async def _stands(self, namespace: str) -> list[Standing]:
         stands, blind = await release.look(self._cluster, [namespace])

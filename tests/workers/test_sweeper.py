@@ -212,6 +212,37 @@ async def test_nonsense_that_somebody_wrote_on_a_pod_stops_no_sweep(
     assert await scene.policies() == ["theirs"]
 
 
+@pytest.mark.parametrize("namespace", ["shop", "evil"])
+@pytest.mark.parametrize("action_id", ["", "0123456789abcdef"])
+async def test_a_forged_piece_of_a_case_neither_holds_it_up_nor_has_it_released(
+    scene: Scene, namespace: str, action_id: str
+) -> None:
+    await scene.isolate()
+    if namespace == "evil":
+        await scene.cluster.create(NAMESPACES.ref("evil"), {"kind": "Namespace", "metadata": {}})
+        enrolment: Manifest = {"kind": "Enrolment", "metadata": {}, "spec": {"mode": "auto"}}
+        await scene.cluster.create(ENROLMENTS.ref("evil"), enrolment)
+    for name, year in (("late", "2099"), ("early", "2001")):
+        story = {
+            "case": "case-1",
+            "id": action_id,
+            "index": 9,
+            "firebreak.dev/expires-at": f"{year}-01-01T00:00:00Z",
+            "on-expiry": "ask",
+        }
+        key = "firebreak.dev/m-0badbad0"
+        forged = {"labels": {key: "case-1", "firebreak.dev/case": "case-1"}}
+        forged["annotations"] = {key: json.dumps(story)}
+        pod: Manifest = {"kind": "Pod", "metadata": forged, "spec": {"containers": []}}
+        await scene.cluster.create(PODS.ref(name, namespace), pod)
+    scene.now = NOW + timedelta(minutes=30)
+    await scene.sweeper.sweep()
+    assert len(await scene.policies()) == 2, "released before its time"
+    scene.now = NOW + timedelta(hours=1, minutes=3)
+    await scene.sweeper.sweep()
+    assert await scene.policies() == ["theirs"]
+
+
 async def test_an_inverse_that_somebody_rewrote_stops_no_release(scene: Scene) -> None:
     await scene.isolate()
     forged = {
