@@ -9,6 +9,7 @@ from typing import Any
 from signals.detector import Grade
 from signals.subjects import AGENTS, NAMESPACE, service_account
 from signals.telemetry.audit import POD_UID, AuditEvent
+from signals.telemetry.audit_wire import Wire
 from signals.threats import Severity
 
 TITLE_LIMIT = 240
@@ -41,6 +42,8 @@ class AuditDetector:
     fires_on: tuple[AuditEvent, ...]
     ignores: tuple[AuditEvent, ...]
     sufficient_alone: bool = False
+    verbs: tuple[str, ...] = ()
+    """The only verbs that `matches` is asked about; none stands for all."""
     attempts: bool = False
     refused: bool = False
     """Whether it is about refusals alone."""
@@ -71,7 +74,7 @@ class AuditDetector:
             return False
         if event.allowed == self.refused and not (self.attempts and of_workload(event)):
             return False
-        return self.matches(event)
+        return (not self.verbs or event.verb in self.verbs) and self.matches(event)
 
 
 class AuditDetection:
@@ -83,9 +86,27 @@ class AuditDetection:
         for detector in detectors:
             for resource in detector.resources:
                 found[resource].append(detector)
+        self._verbs = {name: _verbs(those) for name, those in found.items() if name != "*"}
         self._any = tuple(found.pop("*", ()))
         self._by_resource = {name: (*those, *self._any) for name, those in found.items()}
         self._trusted = frozenset(trusted)
+
+    def ordinary(self, wire: Wire) -> bool:
+        """Return whether nothing can come of an event, by the least of it: so it is with most."""
+        about, who, code = (
+            wire.objectRef,
+            wire.user,
+            wire.responseStatus.code if wire.responseStatus else None,
+        )
+        if not wire.verb or who is None or not who.username or (code or 0) >= 400 or wire.impersonatedUser:
+            return False
+        if who.username == ANONYMOUS[0] or ANONYMOUS[1] in (who.groups or ()):
+            return False
+        if about is None or about.resource is None:
+            return True
+        thing = f"{about.resource}/{about.subresource}" if about.subresource else about.resource
+        verbs = self._verbs.get(thing)
+        return verbs is None or (bool(verbs) and wire.verb not in verbs)
 
     def suspect(self, event: AuditEvent) -> tuple[AuditDetector, ...]:
         """Return every detector that an event raises: of most events, none."""
@@ -94,6 +115,12 @@ class AuditDetection:
         candidates = self._by_resource.get(event.thing, self._any)
         trusted = event.user in self._trusted or expected(event)
         return tuple(one for one in candidates if one.suspects(event, trusted))
+
+
+def _verbs(detectors: Iterable[AuditDetector]) -> frozenset[str]:
+    """Return the verbs that some of these are asked about; empty if one is asked about all."""
+    verbs = [frozenset(one.verbs) for one in detectors]
+    return frozenset().union(*verbs) if all(verbs) else frozenset()
 
 
 def decided(event: AuditEvent) -> bool:

@@ -8,6 +8,7 @@ from signals.auditing import AuditDetection
 from signals.subjects import RBAC_AUDITOR, RUNTIME_GUARDIAN
 from signals.telemetry import audit, falco
 from signals.telemetry.audit import AuditEvent
+from signals.telemetry.audit_wire import decode
 from signals.telemetry.bodies import split
 from signals.telemetry.falco import Alert
 from signals.telemetry.wrappings import events
@@ -37,6 +38,9 @@ def audits(detection: AuditDetection) -> Source[AuditEvent]:
     """Return the feed of audit events of which this catalogue suspects something: of most requests it does not."""
 
     def worth(item: bytes) -> AuditEvent | None:
+        wire = decode(item)
+        if detection.ordinary(wire) or not detection.suspect(audit.glance(wire)):
+            return None
         event = audit.read(item)
         return event if detection.suspect(event) else None
 

@@ -5,16 +5,15 @@ say what it grants or runs. Texts are cleaned and their secrets taken out before
 """
 
 import hashlib
-import json
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from signals.errors import Undecodable
 from signals.redaction import has_hint, redact
-from signals.telemetry.audit_bodies import pruned
-from signals.telemetry.bodies import loads
+from signals.telemetry.audit_bodies import harmless, pruned
+from signals.telemetry.audit_wire import Object, Status, User, Wire, decode
 from signals.telemetry.moments import nanoseconds
 from signals.telemetry.texts import clean
 
@@ -27,11 +26,9 @@ POD_NAME = "authentication.kubernetes.io/pod-name"
 POD_UID = "authentication.kubernetes.io/pod-uid"
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
 _EXTRAS = frozenset({POD_NAME, POD_UID, CREDENTIAL})
+_DECISION = "authorization.k8s.io/decision"
+_REASON = "authorization.k8s.io/reason"
 _FLAGGED = "validation.policy.admission.k8s.io/validation_failure"
-_ANNOTATIONS = frozenset({"authorization.k8s.io/decision", "authorization.k8s.io/reason", _FLAGGED})
-
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -89,48 +86,6 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         return resource or self.uri.partition("?")[0]
 
 
-class _User(msgspec.Struct, gc=False):
-    username: str | None = None
-    uid: str | None = None
-    groups: tuple[str, ...] | None = None
-    extra: dict[str, tuple[str, ...] | None] | None = None
-
-
-class _Object(msgspec.Struct, gc=False):
-    resource: str | None = None
-    namespace: str | None = None
-    name: str | None = None
-    uid: str | None = None
-    apiGroup: str | None = None
-    subresource: str | None = None
-
-
-class _Status(msgspec.Struct, gc=False):
-    code: int | None = None
-    message: str | None = None
-
-
-class _Wire(msgspec.Struct, gc=False):
-    """The members of an audit event that are used, as an API server writes them."""
-
-    auditID: str | None = None
-    stage: str | None = None
-    requestURI: str | None = None
-    verb: str | None = None
-    user: _User | None = None
-    impersonatedUser: _User | None = None
-    sourceIPs: tuple[str, ...] | None = None
-    userAgent: str | None = None
-    objectRef: _Object | None = None
-    responseStatus: _Status | None = None
-    requestObject: msgspec.Raw = msgspec.Raw(b"")
-    responseObject: msgspec.Raw = msgspec.Raw(b"")
-    requestReceivedTimestamp: str | None = None
-    stageTimestamp: str | None = None
-    annotations: dict[str, str | None] | None = None
-
-
-_WIRE = msgspec.json.Decoder(_Wire)
 _ANY = msgspec.json.Decoder()
 
 
@@ -140,58 +95,69 @@ def read(item: bytes) -> AuditEvent:
     Raises:
         Undecodable: it is no audit event; the text says why.
     """
-    try:
-        wire = _WIRE.decode(item)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        wire = _leniently(item)
-    who = wire.user or _User()
+    wire = decode(item)
+    event = _event(wire, _text)
+    digest = hashlib.sha256(item).hexdigest()
+    return msgspec.structs.replace(
+        event,
+        id=event.id or digest[:32],
+        sha256=digest,
+        body=harmless(event.body),
+        time=nanoseconds(wire.requestReceivedTimestamp) or nanoseconds(wire.stageTimestamp),
+    )
+
+
+def glance(wire: Wire) -> AuditEvent:
+    """Return one event as it came, without its time and hash: to be judged, and never to be stored or shown.
+
+    Raises:
+        Undecodable: it is no audit event.
+    """
+    return _event(wire, _as_it_is)
+
+
+def _event(wire: Wire, text: Callable[[Any], str]) -> AuditEvent:
+    who, about, status = wire.user or _NOBODY, wire.objectRef or _NOTHING, wire.responseStatus or _NO_ANSWER
     if not wire.verb or not who.username:
         raise Undecodable("an audit event names `verb` and `user.username`; this is something else")
-    return _event(item, wire, who)
-
-
-def _event(item: bytes, wire: _Wire, who: _User) -> AuditEvent:
-    about, status, other = (
-        wire.objectRef or _Object(),
-        wire.responseStatus or _Status(),
-        wire.impersonatedUser,
-    )
-    notes = {key: value or "" for key, value in (wire.annotations or {}).items() if key in _ANNOTATIONS}
-    resource, subresource = _text(about.resource), _text(about.subresource)
-    body, cut = _body(wire, resource, subresource, _text(about.name))
-    digest = hashlib.sha256(item).hexdigest()
+    other, notes = wire.impersonatedUser or _NOBODY, wire.annotations or {}
+    resource, subresource, name = text(about.resource), text(about.subresource), text(about.name)
+    body, cut = _body(wire, resource, subresource, name)
+    code = status.code or 0
     return AuditEvent(
-        id=_text(wire.auditID) or digest[:32],
-        sha256=digest,
-        user=_text(who.username),
-        uid=_text(who.uid),
-        groups=_texts(who.groups),
-        extra={key: _text(found[0]) for key, found in (who.extra or {}).items() if found and key in _EXTRAS},
-        impersonated=_text(other.username) if other else "",
-        impersonated_groups=_texts(other.groups) if other else (),
-        verb=_text(wire.verb),
-        stage=_text(wire.stage),
-        uri=_text(wire.requestURI),
-        group=_text(about.apiGroup),
+        id=text(wire.auditID),
+        sha256="",
+        user=text(who.username),
+        uid=text(who.uid),
+        groups=_texts(who.groups, text),
+        extra={key: text(found[0]) for key, found in (who.extra or {}).items() if found and key in _EXTRAS},
+        impersonated=text(other.username),
+        impersonated_groups=_texts(other.groups, text),
+        verb=text(wire.verb),
+        stage=text(wire.stage),
+        uri=text(wire.requestURI),
+        group=text(about.apiGroup),
         resource=resource,
         subresource=subresource,
-        namespace=_text(about.namespace),
-        name=_text(about.name),
-        object_uid=_text(about.uid),
-        code=status.code or 0,
-        message=_text(status.message) if (status.code or 0) >= 400 else "",
-        decision=notes.get("authorization.k8s.io/decision", ""),
-        granted_by=_text(notes.get("authorization.k8s.io/reason")),
-        flagged=_text(notes.get(_FLAGGED)),
+        namespace=text(about.namespace),
+        name=name,
+        object_uid=text(about.uid),
+        code=code,
+        message=text(status.message) if code >= 400 else "",
+        decision=text(notes.get(_DECISION)),
+        granted_by=text(notes.get(_REASON)),
+        flagged=text(notes.get(_FLAGGED)),
         body=body,
-        sources=_texts(wire.sourceIPs),
-        client=_text(wire.userAgent),
-        time=nanoseconds(wire.requestReceivedTimestamp) or nanoseconds(wire.stageTimestamp),
+        sources=_texts(wire.sourceIPs, text),
+        client=text(wire.userAgent),
         truncated=cut,
     )
 
 
-def _body(wire: _Wire, resource: str, subresource: str, name: str) -> tuple[dict[str, Any], bool]:
+_NOBODY, _NOTHING, _NO_ANSWER = User(), Object(), Status()
+
+
+def _body(wire: Wire, resource: str, subresource: str, name: str) -> tuple[dict[str, Any], bool]:
     """Return what is kept of the body: of what was made where the server says it, else of what was asked for."""
     for raw in (wire.responseObject, wire.requestObject):
         if len(raw) <= len(b"null"):
@@ -207,6 +173,10 @@ def _body(wire: _Wire, resource: str, subresource: str, name: str) -> tuple[dict
     return {}, False
 
 
+def _as_it_is(value: Any) -> str:
+    return value or ""
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         return ""
@@ -214,37 +184,7 @@ def _text(value: Any) -> str:
     return redact(text) if has_hint(text) else text
 
 
-def _texts(values: tuple[str, ...] | None) -> tuple[str, ...]:
-    return tuple(_text(value) for value in (values or ())[:GROUP_LIMIT])
-
-
-def _leniently(item: bytes) -> _Wire:
-    """Read what deviates from the usual types: what is of another type is left out."""
-    given, end = loads(item.decode("utf-8", "surrogateescape"))
-    if not isinstance(given, dict) or item[end:].strip():
-        raise Undecodable("an audit event is one JSON object")
-    return _told(_Wire, given)
-
-
-def _told(kind: type[S], given: dict[str, Any]) -> S:
-    """Return what is of the right type among the members of an object."""
-    kept: dict[str, Any] = {}
-    for member in msgspec.structs.fields(kind):
-        if member.name not in given:
-            continue
-        value = given[member.name]
-        if isinstance(value, dict) and (inner := _INNER.get(member.name)):
-            kept[member.name] = _told(inner, value)
-            continue
-        raw = json.dumps(value).encode("utf-8", "replace")
-        with suppress(msgspec.DecodeError, RecursionError):
-            kept[member.name] = msgspec.json.decode(raw, type=member.type, strict=False)
-    return kind(**kept)
-
-
-_INNER: dict[str, type[msgspec.Struct]] = {
-    "user": _User,
-    "impersonatedUser": _User,
-    "objectRef": _Object,
-    "responseStatus": _Status,
-}
+def _texts(values: tuple[str, ...] | None, text: Callable[[Any], str]) -> tuple[str, ...]:
+    if not values:
+        return ()
+    return values if text is _as_it_is else tuple(text(value) for value in values[:GROUP_LIMIT])

@@ -18,6 +18,8 @@ from signals.detectors import rbac
 from signals.detectors.runtime.unlisted_rule import technique
 from signals.policy import Thresholds
 from signals.subjects import AGENTS, NAMESPACE, service_account
+from signals.telemetry.audit import AuditEvent
+from signals.telemetry.audit_wire import Object, Status, User, Wire
 
 DETECTORS = load(rbac, AuditDetector)
 DETECTION = AuditDetection(DETECTORS.values())
@@ -30,6 +32,27 @@ def test_a_detector_fires_on_its_records_and_ignores_the_others(name: str) -> No
     assert detector.ignores
     assert [one for one in detector.fires_on if detector not in DETECTION.suspect(one)] == []
     assert [one for one in detector.ignores if detector in DETECTION.suspect(one)] == []
+
+
+def wire_of(event: AuditEvent) -> Wire:
+    """Return the event as its feed brings it."""
+    return Wire(
+        verb=event.verb,
+        user=User(username=event.user, groups=event.groups),
+        impersonatedUser=User(username=event.impersonated) if event.impersonated else None,
+        objectRef=Object(resource=event.resource or None, subresource=event.subresource or None),
+        responseStatus=Status(code=event.code),
+    )
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_nothing_that_a_detector_fires_on_is_passed_over(name: str) -> None:
+    assert not any(DETECTION.ordinary(wire_of(event)) for event in DETECTORS[name].fires_on)
+
+
+def test_most_of_what_happens_is_passed_over() -> None:
+    for verb, thing in (("get", "pods"), ("list", "secrets/x"), ("watch", "pods"), ("patch", "deployments")):
+        assert DETECTION.ordinary(wire_of(record(verb, thing)))
 
 
 @pytest.mark.parametrize("name", DETECTORS)

@@ -213,9 +213,11 @@ class Stack:
 
     def _where(self, ports: Ports) -> state.Endpoints:
         receives = agents.receives_alerts(self.options.agents)
+        audits = RBAC_AUDITOR in self.options.agents
         cluster = self.options.cluster == "kubernetes"
         return state.Endpoints(
             falco=f"https://{HOST}:{ports['falco']}/" if receives else None,
+            audit=f"https://{HOST}:{ports['audit']}/audit" if audits else None,
             temporal=ports.address("temporal"),
             temporal_namespace=temporal.NAMESPACE,
             temporal_ui=f"http://{ports.address('temporal-ui')}",

@@ -34,6 +34,8 @@ class Endpoints(BaseModel, frozen=True):
 
     falco: str | None = None
     """URL to POST alerts to."""
+    audit: str | None = None
+    """URL to POST audit events to."""
     temporal: str | None = None
     """host:port of Temporal's frontend."""
     temporal_namespace: str | None = None
@@ -63,7 +65,7 @@ class Status(BaseModel, frozen=True):
     processes: tuple[Process, ...] = ()
     """Each with `name`, `pid`, `ready`, `restarts`."""
     endpoints: Endpoints = Endpoints()
-    """Where to reach what: `falco`, `temporal`, `temporal_namespace`, `temporal_ui`, `nats`, `kubeconfig`,
+    """Where to reach what: `falco`, `audit`, `temporal`, `temporal_namespace`, `temporal_ui`, `nats`, `kubeconfig`,
     `audit_log`, `metrics`."""
     falco_token_file: str | None = None
     """File with the bearer token for alerts."""

@@ -47,6 +47,7 @@ DETECTOR = AuditDetector(
     confidence=0.55,
     because="Who is bound to an administrator's role keeps it after the way in is closed. Installations do it too.",
     title="{who} granted an administrator's role: {thing} {name} in {where}",
+    verbs=("create", "update", "patch"),
     matches=matches,
     attempts=True,
     grade=grade,

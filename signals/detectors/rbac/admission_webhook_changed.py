@@ -18,6 +18,7 @@ DETECTOR = AuditDetector(
     confidence=0.4,
     because="Admission webhooks change with the software that brings them, and to get something past them.",
     title="{who} changed an admission webhook: {thing} {name}",
+    verbs=("create", "update", "patch", "delete", "deletecollection"),
     matches=matches,
     fires_on=(
         record("delete", "validatingwebhookconfigurations", "gatekeeper", "", who=PERSON),

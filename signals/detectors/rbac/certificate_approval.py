@@ -35,6 +35,7 @@ DETECTOR = AuditDetector(
     confidence=0.4,
     because="A client certificate cannot be revoked before it ends. Those of nodes are other signers'.",
     title="{who} approved a client certificate of the API server: {name}",
+    verbs=("update", "patch"),
     matches=matches,
     attempts=True,
     grade=grade,

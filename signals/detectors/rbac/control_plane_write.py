@@ -25,6 +25,7 @@ DETECTOR = AuditDetector(
         "is told every time: compare it with what was approved."
     ),
     title="Firebreak wrote to a pod of the control plane, {name} in {where}: right only if a person approved it",
+    verbs=("update", "patch"),
     matches=matches,
     spares=False,
     fires_on=(record("patch", "pods", "etcd-1", "kube-system", who=EXECUTOR, flagged=FLAG),),

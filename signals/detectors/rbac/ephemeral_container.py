@@ -29,6 +29,7 @@ DETECTOR = AuditDetector(
     confidence=0.6,
     because="Only people debug with ephemeral containers; a workload that adds one extends itself into another.",
     title="{who} added a container to the running pod {name} in {where}",
+    verbs=("update", "patch"),
     matches=matches,
     attempts=True,
     about_target=True,

@@ -34,6 +34,7 @@ DETECTOR = AuditDetector(
     confidence=0.6,
     because="Workloads that open shells in others are rare (some operators, CI runners); people do it daily.",
     title="{who} opened a session in pod {name} in {where} ({thing})",
+    verbs=("create", "get"),
     matches=matches,
     attempts=True,
     about_target=True,

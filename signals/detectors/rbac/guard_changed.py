@@ -34,6 +34,7 @@ DETECTOR = AuditDetector(
         "upgrading is not counted: what is as it was shipped raises nothing."
     ),
     title="{who} changed or deleted what guards Firebreak: {thing} {name}",
+    verbs=("create", "update", "patch", "delete", "deletecollection"),
     matches=matches,
     spares=False,
     compares=True,

@@ -31,6 +31,7 @@ DETECTOR = AuditDetector(
     confidence=0.6,
     because="Controllers and nodes make the pods there; nobody else has a reason to.",
     title="{who} made a pod in {where}: {name}",
+    verbs=("create",),
     matches=matches,
     attempts=True,
     grade=grade,

@@ -46,6 +46,7 @@ DETECTOR = AuditDetector(
     confidence=0.65,
     because="Privileged pods come from controllers; one made directly by a workload is a way to the node.",
     title="{who} made a pod that can leave its container: {name} in {where}",
+    verbs=("create",),
     matches=matches,
     attempts=True,
     grade=grade,

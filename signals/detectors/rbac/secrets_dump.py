@@ -31,6 +31,7 @@ DETECTOR = AuditDetector(
         "One request returns every secret of the cluster. Some controllers watch them all: name theirs as trusted."
     ),
     title="{who} listed the secrets of the whole cluster",
+    verbs=("list", "watch"),
     matches=matches,
     attempts=True,
     grade=grade,

@@ -18,6 +18,7 @@ DETECTOR = AuditDetector(
     confidence=0.6,
     because="The API server keeps these up to date itself; what others add to them is granted unnoticed.",
     title="{who} changed what the control plane itself is granted: {thing} {name}",
+    verbs=("update", "patch", "delete"),
     matches=matches,
     attempts=True,
     fires_on=(

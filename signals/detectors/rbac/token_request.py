@@ -35,6 +35,7 @@ DETECTOR = AuditDetector(
     confidence=0.5,
     because="Kubelets make tokens for pods; anybody else who makes one for another account can act as it.",
     title="{who} had a token made for ServiceAccount {name} in {where}",
+    verbs=("create",),
     matches=matches,
     attempts=True,
     grade=grade,

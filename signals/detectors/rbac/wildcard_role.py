@@ -41,6 +41,7 @@ DETECTOR = AuditDetector(
     confidence=0.5,
     because="A role with `*` grants what nobody listed; some operators ship one, so not more.",
     title="{who} made a role that grants everything: {thing} {name} in {where}",
+    verbs=("create", "update", "patch"),
     matches=matches,
     attempts=True,
     grade=grade,
