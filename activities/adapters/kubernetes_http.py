@@ -20,6 +20,8 @@ PATIENCE_SECONDS = 15.0
 """How long a read goes on trying while a server restarts."""
 CALL_SECONDS = 10.0
 JSON = "application/json"
+STARTING_SECONDS = 5.0
+"""How long a refusal is doubted of a server that does not say that it is ready."""
 WATCH_SECONDS = 290
 """The server ends a watch after this; silence for longer is a dead connection."""
 
@@ -146,6 +148,42 @@ class Http:
         limits: aiohttp.ClientTimeout,
         accept: str = JSON,
     ) -> aiohttp.ClientResponse:
+        """Return the answer to one request, asked again where only a server that starts has refused it."""
+        response = await self._attempt(method, path, query, body, limits, accept)
+        if response.status in (401, 403):
+            await self._started()
+            response = await self._attempt(method, path, query, body, limits, accept)
+        if response.status < 300:
+            return response
+        try:
+            text = await response.text()
+        except BROKEN as error:
+            raise Unavailable(f"the answer to {method} {path} broke off: {error!r}") from error
+        raise translated(response.status, response.headers, _status(text), f"{method} {path}")
+
+    async def _started(self) -> None:
+        """Return once the server says that it is ready, or after a while if it never says so.
+
+        One that comes up answers before it has read who may do what, and refuses everybody.
+        """
+        end = time.monotonic() + STARTING_SECONDS
+        limits = aiohttp.ClientTimeout(total=CALL_SECONDS)
+        while time.monotonic() < end:
+            response = await self._attempt("GET", "/readyz", [], None, limits)
+            response.close()
+            if response.status < 300:
+                return
+            await asyncio.sleep(0.25)
+
+    async def _attempt(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: Any,
+        limits: aiohttp.ClientTimeout,
+        accept: str = JSON,
+    ) -> aiohttp.ClientResponse:
         kind = "application/json-patch+json" if method == "PATCH" else JSON
         headers = {"Accept": accept, "Content-Type": kind}
         try:
@@ -153,13 +191,10 @@ class Http:
                 method, path, None, query, headers, body, auth_settings=["BearerToken"]
             )
             answer = await self._api.call_api(*request, _request_timeout=limits)
-            response: aiohttp.ClientResponse = answer.response
-            if response.status < 300:
-                return response
-            text = await response.text()
         except BROKEN as error:
             raise Unavailable(f"{method} {path}: the API server did not answer: {error!r}") from error
-        raise translated(response.status, response.headers, _status(text), f"{method} {path}")
+        response: aiohttp.ClientResponse = answer.response
+        return response
 
 
 async def patiently(read: Callable[[], Awaitable[T]]) -> T:

@@ -83,11 +83,41 @@ def status(code: int, message: str = "no", **more: object) -> web.Response:
 async def test_each_answer_of_the_api_server_is_one_of_our_errors(
     tmp_path: Path, response: Callable[[], web.Response], expected: type[FirebreakError]
 ) -> None:
-    async def answer(_: web.Request) -> web.StreamResponse:
-        return response()
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok") if request.path == "/readyz" else response()
 
     async with answering(answer, tmp_path) as cluster:
         with pytest.raises(expected):
+            await cluster.patch(REF, [])
+
+
+async def test_a_server_that_comes_up_refuses_everybody_and_is_asked_again_once_it_is_ready(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        if asked.count("/readyz") < 3:
+            return status(403, 'User "lead" cannot get resource "networkpolicies"')
+        return web.json_response({"metadata": {}})
+
+    async with answering(answer, tmp_path) as cluster:
+        await cluster.patch(REF, [])
+    path = kubernetes_http.path_of(REF)
+    assert asked == [path, "/readyz", "/readyz", "/readyz", path]
+
+
+async def test_a_refusal_is_believed_in_the_end_where_nobody_may_ask_whether_the_server_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes_http, "STARTING_SECONDS", 0.3)
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return status(403)
+
+    async with answering(answer, tmp_path) as cluster:
+        with pytest.raises(Refused):
             await cluster.patch(REF, [])
 
 
