@@ -41,7 +41,7 @@ async def run(asked: argparse.Namespace, root: Path) -> list[Outcome]:
     async with shaken(root, asked.unsafe) as stage:
         for number in numbers:
             own = f"{seed}/{number}"
-            outcome = await Trial(stage, number, own, drawn(random.Random(own))).run()
+            outcome = await Trial(stage, number, own, drawn(random.Random(own), asked.unsafe)).run()
             outcomes.append(outcome)
             say(str(outcome))
     return outcomes

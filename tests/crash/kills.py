@@ -60,8 +60,18 @@ POINTS = (
 approval, in the undo."""
 
 
-def drawn(draw: random.Random) -> Kill:
-    """Draw one kill: half of them at a point, half at any instant."""
+CONTROLS = {
+    "repeating": tuple(point(REMEDIATION_EXECUTOR, RESPONSE, WRITE, "after", nth) for nth in (1, 2, 3)),
+    "hasty": tuple(Kill(process=RUNTIME_GUARDIAN, phase=RESPONSE, delay=at / 10) for at in (3, 6, 9)),
+    "forgetful": tuple(point(REMEDIATION_EXECUTOR, RESPONSE, WRITE, "after", nth) for nth in (4, 6, 8)),
+}
+"""Where each unsafe variant dies in a control run: between the two things that it does in the wrong order."""
+
+
+def drawn(draw: random.Random, unsafe: str = "") -> Kill:
+    """Draw one kill: half of them at a point, half at any instant; in a control run, where it hurts."""
+    if unsafe:
+        return draw.choice(CONTROLS[unsafe])
     if draw.random() < 0.5:
         return draw.choice(POINTS)
     return Kill(

@@ -23,7 +23,8 @@ CERTAIN = "Crash suite: certain"
 BYSTANDERS = 12
 EVERY = 0.15
 """Seconds between two alerts of the stream that goes on."""
-PATIENCE = 60.0
+PATIENCE = 40.0
+"""Seconds that a phase may take; recovery is measured, and is far below."""
 MISSED_SECONDS = 15.0
 """How long a point may be waited for before the process is killed all the same."""
 
@@ -55,7 +56,7 @@ class Outcome:
 
     def __str__(self) -> str:
         """Return it as one line."""
-        what = self.failure or str(self.findings)
+        what = "; ".join(filter(None, (self.failure, str(self.findings))))
         back = (
             ""
             if self.recovery is None
@@ -84,24 +85,27 @@ class Trial:
         self._ready: float | None = None
 
     async def run(self) -> Outcome:
-        """Play, and judge; a trial that does not come to its end says why."""
-        try:
-            await self._play()
-        except AssertionError as error:
-            self.outcome.failure = f"it did not end: {str(error)[:400]}"
-        return self.outcome
-
-    async def _play(self) -> None:
-        await asyncio.gather(*(self._made(scene) for scene in self._scenes))
-        await self._stage.enrol(self._auto.namespace, "auto")
-        await self._stage.enrol(self._asks.namespace, "approve")
+        """Play, and judge; a phase that does not come to its end says so, and is judged all the same."""
+        await self._begin()
         firing = asyncio.create_task(self._keep_firing())
         await self._phase(RESPONSE, self._respond)
         await self._phase(APPROVAL, self._approve)
-        await firing
+        await self._tried(lambda: firing)
         await self._phase(UNDO, self._undo)
-        await self._close()
+        await self._tried(self._close)
         await self._judge()
+        return self.outcome
+
+    async def _tried(self, play: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await play()
+        except AssertionError as error:
+            self.outcome.failure = self.outcome.failure or f"it did not end: {str(error)[:300]}"
+
+    async def _begin(self) -> None:
+        await asyncio.gather(*(self._made(scene) for scene in self._scenes))
+        await self._stage.enrol(self._auto.namespace, "auto")
+        await self._stage.enrol(self._asks.namespace, "approve")
 
     async def _made(self, scene: Scene) -> None:
         await scene.make()
@@ -141,9 +145,9 @@ class Trial:
         """Play one phase; kill in it what is to be killed in it, and measure how long it takes from then."""
         kill = self.outcome.kill
         if kill.phase != name:
-            await play()
+            await self._tried(play)
             return
-        playing = asyncio.ensure_future(play())
+        playing = asyncio.ensure_future(self._tried(play))
         try:
             died, restarts = await self._kill(kill, playing)
             self._ready = await self._stage.back(kill.process, restarts)

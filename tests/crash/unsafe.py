@@ -51,13 +51,14 @@ def hasty() -> None:
 
 
 def forgetful() -> None:
-    """Put a plan and its inverse on record after the write: who dies between them plans over what it changed."""
+    """Plan what goes on record, and with it the inverse, after the write: it takes our own change for the past."""
     write = applying.Applying.write
 
     async def written_first(self: applying.Applying, decision: Any, plan: Any, *rest: Any) -> Any:
         for planned in plan.actions:
             await writing.apply(self._cluster, planned)
-        return await write(self, decision, plan, *rest)
+        late = await self.plan(decision, {}, plan.policy_digest)
+        return await write(self, decision, late, *rest)
 
     applying.Applying.write = written_first  # type: ignore[assignment, method-assign]
 
