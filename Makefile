@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow replay check fix bench docs clean lock
+.PHONY: help setup demo test test-slow crash replay check fix bench docs clean lock
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,11 @@ fix: setup ## Format, mend what can be mended, generate anew
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/python -m deploy.generate
 	$(BIN)/python -m docs.generate
+
+crash: setup ## Kill every process at every kind of instant: TRIALS=50, SEED=…, ONLY=n, UNSAFE=variant
+	@$(BIN)/firebreak doctor --build
+	$(BIN)/python -m tests.crash --trials $(or $(TRIALS),50) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(UNSAFE),--unsafe $(UNSAFE))
 
 bench: setup ## Measure, as ratios to a ceiling of the same run
 	@$(BIN)/firebreak doctor --build

@@ -156,7 +156,12 @@ class IncidentWorkflow(Acting, Obeying):
         acted = bool(decision.actions) and not self._file.stood_down and self._is_new(decision)
         if acted:
             await self._act(decision)
-        self._beside(self._follow_up(decision, tell=decision.page and (first or rose or acted), first=first))
+        news = first or rose or (acted and self._is_for_people())
+        self._beside(self._follow_up(decision, tell=decision.page and news, first=first))
+
+    def _is_for_people(self) -> bool:
+        """Return whether what was just done at the same tier is news for people: one page for one incident."""
+        return self._gate.waiting is not None or not workflow.patched("one-page")
 
     def _question(self) -> JudgeRequest:
         """Return everything that a judgement rests on."""

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 10.0
 
 def filled(scenario: Scenario, pod: Manifest, now: datetime) -> bytes:
     """Return the scenario's alert as if Falco had seen it in this pod, now."""
-    recorded = files("deploy").joinpath("drill", "alerts", f"{scenario.name}.json").read_text("utf-8")
+    recorded = files("deploy").joinpath("drill", "alerts", f"{scenario.alert}.json").read_text("utf-8")
     nanos = int(now.timestamp()) * 10**9 + now.microsecond * 1000
     moment = now.astimezone(UTC)
     text = Template(recorded).substitute(

@@ -48,40 +48,44 @@ async def put_up(cluster: Cluster, *, memory: bool) -> None:
         StackError: the pods do not run in time.
     """
     for manifest in manifests():
-        await _create(cluster, manifest)
+        await created(cluster, manifest)
     old = await patiently(lambda: cluster.list(PODS, NAMESPACE))
     for pod in old:
         await _delete(cluster, pod)
     if memory:
         for deployment in await cluster.list(DEPLOYMENTS, NAMESPACE):
-            await _controlled(cluster, deployment)
+            await controlled(cluster, deployment)
     await _running(cluster, gone={pod["metadata"]["uid"] for pod in old})
 
 
-async def victim(cluster: Cluster, app: str, known: Collection[str] = ()) -> Manifest:
-    """Return one running pod of a part of the application; one whose UID is not `known`, if there is any.
+async def victims(
+    cluster: Cluster, app: str, count: int = 1, known: Collection[str] = (), namespace: str = NAMESPACE
+) -> list[Manifest]:
+    """Return running pods of a part of the application, those first whose UID is not `known`.
 
     Raises:
-        StackError: none runs.
+        StackError: so many do not run.
     """
-    running = await _part(cluster, app)
-    if not running:
-        raise StackError(f"no pod of {app} runs in namespace {NAMESPACE}")
-    return min(running, key=lambda pod: pod["metadata"]["uid"] in known)
+    running = await part(cluster, app, namespace)
+    if len(running) < count:
+        raise StackError(f"{len(running)} of {count} pods of {app} run in namespace {namespace}")
+    return sorted(running, key=lambda pod: pod["metadata"]["uid"] in known)[:count]
 
 
-async def others(cluster: Cluster, app: str, pod: Manifest) -> list[Manifest]:
+async def others(cluster: Cluster, app: str, pods: list[Manifest], namespace: str) -> list[Manifest]:
     """Return the other running pods of a part of the application."""
-    name = pod["metadata"]["name"]
-    return [other for other in await _part(cluster, app) if other["metadata"]["name"] != name]
+    names = {pod["metadata"]["name"] for pod in pods}
+    return [other for other in await part(cluster, app, namespace) if other["metadata"]["name"] not in names]
 
 
-async def _part(cluster: Cluster, app: str) -> list[Manifest]:
-    pods = await patiently(lambda: cluster.list(PODS, NAMESPACE, labels=f"app={app}"))
+async def part(cluster: Cluster, app: str, namespace: str = NAMESPACE) -> list[Manifest]:
+    """Return the running pods of a part of the application, by name."""
+    pods = await patiently(lambda: cluster.list(PODS, namespace, labels=f"app={app}"))
     return sorted(filter(_runs, pods), key=lambda pod: str(pod["metadata"]["name"]))
 
 
-async def _create(cluster: Cluster, manifest: Manifest) -> None:
+async def created(cluster: Cluster, manifest: Manifest) -> None:
+    """Create an object of the application; it may be there."""
     metadata = manifest["metadata"]
     ref = KINDS[manifest["kind"]].ref(metadata["name"], metadata.get("namespace"))
     try:
@@ -123,29 +127,31 @@ def _runs(pod: Manifest) -> bool:
     return _phase(pod) == "Running" and "deletionTimestamp" not in pod["metadata"]
 
 
-async def _controlled(cluster: Cluster, deployment: Manifest) -> None:
+async def controlled(cluster: Cluster, deployment: Manifest) -> None:
     """Do the controllers' work on a cluster that has none: a ReplicaSet and its pods."""
-    name, template = deployment["metadata"]["name"], deployment["spec"]["template"]
+    name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
+    template = deployment["spec"]["template"]
     replica_set: Manifest = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
         "metadata": {
             "name": f"{name}-6d4c9f7b58",
-            "namespace": NAMESPACE,
+            "namespace": namespace,
             "labels": template["metadata"]["labels"],
             "ownerReferences": [_owner("apps/v1", "Deployment", deployment)],
         },
         "spec": {key: deployment["spec"][key] for key in ("replicas", "selector", "template")},
     }
     await _adopted(cluster, replica_set)
-    owner = await cluster.get(REPLICA_SETS.ref(replica_set["metadata"]["name"], NAMESPACE))
+    owner = await cluster.get(REPLICA_SETS.ref(replica_set["metadata"]["name"], namespace))
     for pod in _pods(owner):
-        await cluster.create(PODS.ref(pod["metadata"]["name"], NAMESPACE), pod)
+        await cluster.create(PODS.ref(pod["metadata"]["name"], namespace), pod)
 
 
 async def _adopted(cluster: Cluster, replica_set: Manifest) -> None:
+    metadata = replica_set["metadata"]
     try:
-        await cluster.create(REPLICA_SETS.ref(replica_set["metadata"]["name"], NAMESPACE), replica_set)
+        await cluster.create(REPLICA_SETS.ref(metadata["name"], metadata["namespace"]), replica_set)
     except Conflict:
         return
 
@@ -158,7 +164,7 @@ def _pods(replica_set: Manifest) -> Iterator[Manifest]:
             "kind": "Pod",
             "metadata": {
                 "name": f"{replica_set['metadata']['name']}-{secrets.token_hex(3)[:5]}",
-                "namespace": NAMESPACE,
+                "namespace": replica_set["metadata"]["namespace"],
                 "labels": template["metadata"]["labels"],
                 "ownerReferences": [_owner("apps/v1", "ReplicaSet", replica_set)],
             },

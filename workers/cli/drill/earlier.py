@@ -3,19 +3,18 @@
 from signals.approvals import Verb
 from signals.incidents import Summary
 from workers.cli import person
-from workers.cli.drill import app
 from workers.cli.drill.asking import Ask
 from workers.cli.ledger import Ledger, is_open
 from workers.cli.target import Target
 
 
-async def settled(ledger: Ledger, target: Target, part: str, ask: Ask) -> Summary | None:
+async def settled(ledger: Ledger, target: Target, namespace: str, part: str, ask: Ask) -> Summary | None:
     """End the open incidents about a part of the application, if the person lets us.
 
     Return one that stays open.
     """
-    for summary in await ledger.summaries(app.NAMESPACE):
-        if not is_open(summary) or not _about(summary, part):
+    for summary in await ledger.summaries(namespace):
+        if not is_open(summary) or not _about(summary, namespace, part):
             continue
         found = await ledger.find(summary.id)
         if not is_open(found.incident.summary):
@@ -29,6 +28,6 @@ async def settled(ledger: Ledger, target: Target, part: str, ask: Ask) -> Summar
     return None
 
 
-def _about(summary: Summary, part: str) -> bool:
+def _about(summary: Summary, namespace: str, part: str) -> bool:
     """Whether an incident is about a pod of this part: they share a ServiceAccount, and so an incident."""
-    return any(entity.startswith(f"pod/{app.NAMESPACE}/{part}-") for entity in summary.entities)
+    return any(entity.startswith(f"pod/{namespace}/{part}-") for entity in summary.entities)

@@ -1,25 +1,25 @@
-"""Plays one scenario through a running stack, and believes nothing that it has not looked at."""
+"""Plays scenarios through a running stack, from the attack to the last claim about the undo."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from activities.ports import Cluster, Manifest
 from signals.approvals import Verb
 from signals.errors import FirebreakError
-from signals.incidents import Incident, IncidentState
-from signals.receipts import ActionState, Receipt
-from signals.words import ACTIONS, EXPIRIES, STATES, TIERS
+from signals.incidents import Incident, IncidentState, Summary
+from signals.words import ACTIONS, STATES, TIERS
 from workers.cli import person
-from workers.cli.drill import alerts, app, earlier, picture
+from workers.cli.deciding import answer
+from workers.cli.drill import acts, alerts, app, besides, earlier, reading
 from workers.cli.drill.asking import Ask
 from workers.cli.drill.board import Board
+from workers.cli.drill.looking import Looking, Scene
 from workers.cli.drill.scenario import Scenario
 from workers.cli.ledger import Ledger
 from workers.cli.target import Target
-from workers.cli.words import span
 from workers.stack.state import Status
 
 SETTLE_SECONDS = 60.0
@@ -47,6 +47,11 @@ class Player:
     attacked: set[str] = field(default_factory=set)
     """UIDs of pods that a scenario was played on, and that may still be contained."""
 
+    @property
+    def looking(self) -> Looking:
+        """What looks at the cluster."""
+        return Looking(self.cluster, self.board)
+
     async def prepare(self) -> None:
         """Put up the sample application and enrol its namespace.
 
@@ -56,10 +61,13 @@ class Player:
         """
         with self.board.waiting("Starting the sample application: a small web shop …"):
             await app.put_up(self.cluster, memory=self.target.memory)
-        what = {"namespace": app.NAMESPACE, "mode": "auto"}
-        said = await person.speak(self.target, Verb.ENROL, what, who="lead")
+        message = await self._enrolled(app.NAMESPACE, "auto")
         self.seen = {summary.id for summary in await self.ledger.summaries()}
-        self.board.say(f"A small web shop runs in namespace {app.NAMESPACE}; {said.answer.message}.")
+        self.board.say(f"A small web shop runs in namespace {app.NAMESPACE}; {message}.")
+
+    async def _enrolled(self, namespace: str, mode: str) -> str:
+        said = await person.speak(self.target, Verb.ENROL, {"namespace": namespace, "mode": mode}, who="lead")
+        return said.answer.message
 
     async def play(self, scenario: Scenario) -> Incident:
         """Play one scenario to its end; what was claimed stands on the board.
@@ -67,46 +75,69 @@ class Player:
         Raises:
             DrillFailed: it never came to where it should.
         """
-        board = self.board
-        board.title(scenario.title)
+        self.board.title(scenario.title)
+        async with besides.standing(self.cluster, scenario, memory=self.target.memory):
+            if scenario.namespace == app.NAMESPACE:
+                return await self._play(scenario)
+            await self._enrolled(scenario.namespace, "approve")
+            try:
+                return await self._play(scenario)
+            finally:
+                await person.speak(self.target, Verb.UNENROL, {"namespace": scenario.namespace}, who="lead")
+
+    async def _play(self, scenario: Scenario) -> Incident:
         await self._alone(scenario)
-        pod = await app.victim(self.cluster, scenario.app, self.attacked)
-        self.attacked.add(pod["metadata"]["uid"])
-        before = await picture.take(self.cluster, app.NAMESPACE)
-        for peer in (*scenario.closed, *scenario.kept):
-            board.claim(
-                f"before, the pod reaches {peer.address}:{peer.port}",
-                await picture.reaches(self.cluster, pod, peer),
-            )
-        neighbours = await self._free(scenario, pod) if scenario.closed else []
-        await self._attack(scenario, pod)
-        incident = await self._response(scenario, pod)
-        await self._looked_at(scenario, pod, incident, before)
-        if neighbours:
-            free = await self._free(scenario, pod)
-            board.claim(f"the other {scenario.app} pods still reach it", len(free) == len(neighbours))
-        incident = await self._decision(scenario, incident)
-        if incident.summary.state is IncidentState.CLOSED:
-            await self._restored(incident, before)
+        pods = await app.victims(
+            self.cluster, scenario.app, scenario.crowd, self.attacked, scenario.namespace
+        )
+        self.attacked |= {pod["metadata"]["uid"] for pod in pods}
+        scene = await self.looking.before(scenario, pods)
+        await self._attack(scenario, pods)
+        if scenario.killed:
+            await acts.kill(self.status, scenario, self.board, lambda: self.looking.touched(scene))
+        incident = await self._response(scenario, pods)
+        await self.looking.at(scene, incident)
+        if scenario.approved:
+            incident = await self._approved(scenario, incident)
+        if scenario.killed:
+            await self.looking.once(self.status, incident)
+        if scenario.crowd > 1:
+            await acts.counted(self.status, scenario, self.board, await self._crowd(scenario))
+        if scenario.meddled:
+            await acts.meddle(self.cluster, scenario, self.board)
+        return await self._ended(scenario, scene, incident)
+
+    async def _ended(self, scenario: Scenario, scene: Scene, incident: Incident) -> Incident:
+        """Let a person decide, and compare everything with how it was."""
+        try:
+            incident = await self._decision(scenario, incident)
+            if incident.summary.state is IncidentState.CLOSED:
+                await self._others_closed(scenario)
+                await self.looking.restored(scene, incident)
+        finally:
+            if scenario.meddled:
+                await acts.unmeddle(self.cluster)
         return incident
 
     async def _alone(self, scenario: Scenario) -> None:
-        left = await earlier.settled(self.ledger, self.target, scenario.app, self.ask)
+        left = await earlier.settled(self.ledger, self.target, scenario.namespace, scenario.app, self.ask)
         if left:
             raise DrillFailed(
                 f"An attack now would join {left.id}. End that first: {self.program} close {left.id} --undo"
             )
 
-    async def _attack(self, scenario: Scenario, pod: Manifest) -> None:
-        alert = alerts.filled(scenario, pod, datetime.now(UTC))
-        code = await alerts.post(self.status, alert)
+    async def _attack(self, scenario: Scenario, pods: list[Manifest]) -> None:
+        found = [alerts.filled(scenario, pod, datetime.now(UTC)) for pod in pods]
+        body = found[0] if len(found) == 1 else b"[" + b",".join(found) + b"]"
+        code = await alerts.post(self.status, body)
         self.board.tell(scenario.happened, scenario.meaning, "Nothing yet.")
-        self.board.claim("the alert is accepted", 200 <= code < 300, f"HTTP {code}: stored before the answer")
+        what = "the alert is accepted" if len(found) == 1 else f"all {len(found)} alerts are accepted"
+        self.board.claim(what, 200 <= code < 300, f"HTTP {code}: stored before the answer")
 
-    async def _response(self, scenario: Scenario, pod: Manifest) -> Incident:
-        name = f"pod/{app.NAMESPACE}/{pod['metadata']['name']}"
+    async def _response(self, scenario: Scenario, pods: list[Manifest]) -> Incident:
+        names = {f"pod/{scenario.namespace}/{pod['metadata']['name']}" for pod in pods}
         with self.board.waiting("Judging, planning, writing …"):
-            incident = await self._until(lambda found: self._settled(scenario, found), name)
+            incident = await self._until(lambda found: self._settled(scenario, found), names)
         summary = incident.summary
         self.seen.add(summary.id)
         sure = "unknown" if summary.confidence is None else f"{summary.confidence:.2f}"
@@ -119,123 +150,98 @@ class Player:
             self.board.tell(
                 f"{receipt.plan.summary}: {ACTIONS[receipt.state]}.",
                 f"Stays open: {'; '.join(receipt.plan.residual)}" if receipt.plan.residual else "",
-                _until_when(receipt),
+                reading.until_when(receipt),
             )
-        if speed := _speed(incident):
+        if speed := reading.speed(incident):
             self.board.say(f"contained {speed} after the alert was stored", "dim", indent=2)
         if not incident.receipts:
             self.board.tell("Nothing was written to the cluster.", STATES[summary.state])
         return incident
 
     def _settled(self, scenario: Scenario, incident: Incident) -> bool:
-        on_its_way = {ActionState.APPLIED, ActionState.DUE}
-        busy = any(action.state in on_its_way for action in incident.summary.actions)
-        return incident.summary.state in scenario.states and not busy
+        of_all = scenario.crowd == 1 or len(incident.summary.entities) > 1
+        return incident.summary.state in scenario.states and not reading.busy(incident) and of_all
 
-    async def _until(self, wanted: Callable[[Incident], bool], pod: str, known: str = "") -> Incident:
-        """Return the incident about this pod once it is as wanted."""
+    async def _until(self, wanted: Callable[[Incident], bool], pods: set[str], known: str = "") -> Incident:
+        """Return the incident about these pods (or the known one) once it is as wanted."""
         loop = asyncio.get_running_loop()
         deadline, last = loop.time() + SETTLE_SECONDS, "no incident was opened"
         while loop.time() < deadline:
             for summary in await self.ledger.summaries():
-                if (
-                    (summary.id == known)
-                    if known
-                    else (pod in summary.entities and summary.id not in self.seen)
-                ):
+                new = summary.id not in self.seen and pods & {*summary.entities}
+                if summary.id == known if known else new:
                     found = await self.ledger.find(summary.id)
                     if wanted(found.incident):
                         return found.incident
-                    last = _why_not(found.incident)
+                    last = reading.why_not(found.incident)
             await asyncio.sleep(LOOK_SECONDS)
         raise DrillFailed(f"It did not come so far within {SETTLE_SECONDS:.0f} s: {last}")
 
-    async def _looked_at(
-        self, scenario: Scenario, pod: Manifest, incident: Incident, before: picture.Picture
-    ) -> None:
-        """Look at the cluster and the incident while the response stands."""
-        board, summary = self.board, incident.summary
-        standing = tuple(action.type for action in summary.actions if action.state.stands)
-        board.expect("the tier", summary.tier, scenario.tier)
-        missing = [action for action in scenario.actions if action not in standing]
-        board.claim(
-            f"what must stand does: {', '.join(scenario.actions) or 'nothing'}",
-            not missing and bool(standing) == bool(scenario.actions),
-            ", ".join(standing) or "nothing stands",
+    async def _approved(self, scenario: Scenario, incident: Incident) -> Incident:
+        """Let the lead say yes to the plan, and look again."""
+        summary = incident.summary
+        self.board.tell(
+            "A plan waits, with what the API server said to a dry run of it.",
+            "Nothing was written. Silence would mean no.",
+            f"{self.program} approve {summary.id} --person lead",
         )
-        for peer in scenario.closed:
-            still = await picture.reaches(self.cluster, pod, peer)
-            board.claim(f"the pod cannot reach {peer.address}:{peer.port} any more", not still)
-        for peer in scenario.kept:
-            board.claim(
-                f"it still reaches {peer.address}:{peer.port}",
-                await picture.reaches(self.cluster, pod, peer),
+        if not await self.ask("Approve the plan?"):
+            raise DrillFailed(
+                f"It was not approved. Later: {self.program} approve {summary.id} --person lead"
             )
-        changed = picture.differences(before, await picture.take(self.cluster, app.NAMESPACE))
-        board.claim(
-            "only what the plan names was touched" if scenario.actions else "nothing was touched",
-            bool(changed) == bool(scenario.actions) and _planned(incident, changed),
-            ", ".join(changed),
+        what = answer(summary, None, scenario.reason)
+        said = await person.speak(self.target, Verb.APPROVE, what, who="lead")
+        self.board.claim("the approval is obeyed", said.answer.accepted, said.answer.message)
+        incident = await self._until(
+            lambda found: bool(reading.standing(found)) and not reading.busy(found), set(), summary.id
         )
-        if scenario.planted:
-            kept = json.dumps(incident.model_dump(mode="json"))
-            board.claim("the password of the command line is nowhere", scenario.planted not in kept)
-
-    async def _free(self, scenario: Scenario, pod: Manifest) -> list[Manifest]:
-        """Return the neighbours that reach now what the pod must not reach any more then."""
-        others = await app.others(self.cluster, scenario.app, pod)
-        return [
-            other
-            for other in others
-            if all([await picture.reaches(self.cluster, other, peer) for peer in scenario.closed])
-        ]
+        self.board.expect(
+            "what stands then", ", ".join(reading.standing(incident)), ", ".join(scenario.approved)
+        )
+        return incident
 
     async def _decision(self, scenario: Scenario, incident: Incident) -> Incident:
         """Let a person (or the script) decide, through the same command that they would type."""
         summary = incident.summary
-        command = f"{self.program} {scenario.decision} {summary.id}"
+        what: dict[str, Any] = {"incident": summary.id, "reason": scenario.reason}
+        if scenario.meddled:
+            said = await person.speak(self.target, scenario.decision, what)
+            self.board.claim("the undo stops, and says why", not said.answer.accepted, said.answer.message)
+            what["force"] = True
+        command = f"{self.program} {scenario.decision} {summary.id}" + " --force" * scenario.meddled
         self.board.tell(STATES[summary.state], scenario.question, command)
         if not await self.ask(scenario.question):
             self.board.say(f"Left as it is. Later: {command}", indent=2)
             return incident
-        what = {"incident": summary.id, "reason": scenario.reason}
         said = await person.speak(self.target, scenario.decision, what)
         self.board.claim(f"the {scenario.decision} is obeyed", said.answer.accepted, said.answer.message)
         if scenario.decision is not Verb.CLOSE:
-            await self._until(lambda found: found.summary.state is IncidentState.UNDONE, "", summary.id)
-            closed = await person.speak(self.target, Verb.CLOSE, what)
+            await self._until(lambda found: not reading.standing(found), set(), summary.id)
+            closed = await person.speak(self.target, Verb.CLOSE, {"incident": summary.id})
             self.board.claim("the incident is over", closed.answer.accepted, closed.answer.message)
-        return await self._until(lambda found: found.summary.state is IncidentState.CLOSED, "", summary.id)
+        return await self._until(lambda found: found.summary.state is IncidentState.CLOSED, set(), summary.id)
 
-    async def _restored(self, incident: Incident, before: picture.Picture) -> None:
-        """Compare everything with how it was, and count what is left of ours."""
-        changed = picture.differences(before, await picture.take(self.cluster, app.NAMESPACE))
-        self.board.claim("everything is byte for byte as it was", not changed, ", ".join(changed))
-        left = await picture.ours(self.cluster, incident.summary.id)
-        self.board.claim("nothing of ours is left", not left, ", ".join(left))
+    async def _crowd(self, scenario: Scenario) -> list[Summary]:
+        """Return every incident about the pods of a crowd, once all of it is contained."""
+        deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
+        while True:
+            found = [
+                one
+                for one in await self.ledger.summaries(scenario.namespace)
+                if reading.of_crowd(one, scenario)
+            ]
+            done = all(one.state in scenario.states for one in found)
+            if done or asyncio.get_running_loop().time() > deadline:
+                return found
+            await asyncio.sleep(LOOK_SECONDS)
 
-
-def _until_when(receipt: Receipt) -> str:
-    return f"Nothing. It stands for {span(receipt.action.ttl_seconds)}; then {EXPIRIES[receipt.on_expiry]}."
-
-
-def _speed(incident: Incident) -> str:
-    """Return how long it took from the stored alert to the first containment that was written."""
-    stored = [event.accepted_at for event in incident.events if event.accepted_at]
-    written = [receipt.applied_at for receipt in incident.receipts if receipt.applied_at]
-    if not stored or not written:
-        return ""
-    return f"{(min(written) - min(stored)).total_seconds() * 1000:.0f} ms"
-
-
-def _why_not(incident: Incident) -> str:
-    """Return where an incident stands instead, and what its own records say about the reason."""
-    reasons = [receipt.reason for receipt in incident.receipts if receipt.reason]
-    reasons += [decision.why_not for decision in incident.decisions[-1:] if decision.why_not]
-    return f"{incident.summary.id} is {incident.summary.state}. {'; '.join(reasons)}".strip()
-
-
-def _planned(incident: Incident, changed: list[str]) -> bool:
-    """Whether every changed object is one that a plan names."""
-    writes = [write.ref for receipt in incident.receipts for write in receipt.plan.writes]
-    return {*changed} <= {f"{ref.resource}/{ref.name}" for ref in writes}
+    async def _others_closed(self, scenario: Scenario) -> None:
+        """Close the incidents of a crowd that opened before it was known to be one."""
+        if scenario.crowd == 1:
+            return
+        left = [one for one in await self._crowd(scenario) if one.state is not IncidentState.CLOSED]
+        for one in left:
+            what = {"incident": one.id, "undo": True, "reason": scenario.reason}
+            said = await person.speak(self.target, Verb.CLOSE, what)
+            if not said.answer.accepted:
+                self.board.claim(f"{one.id} is closed", False, said.answer.message)

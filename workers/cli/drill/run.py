@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from signals.catalog import load
-from signals.errors import BadInput, FirebreakError
+from signals.errors import BadInput, FirebreakError, Refused
 from workers import settings
 from workers.cli.clusters import connected
 from workers.cli.drill import scenarios
+from workers.cli.drill.app import NAMESPACE
 from workers.cli.drill.asking import Ask
 from workers.cli.drill.board import Board, Check
 from workers.cli.drill.player import Player
@@ -28,7 +29,15 @@ from workers.stack.progress import OnProgress
 from workers.stack.run import Stack
 from workers.stack.state import Status, read, supervisor
 
-ORDER = ("reverse_shell", "suspicious_egress", "debug_shell")
+ORDER = (
+    "reverse_shell",
+    "suspicious_egress",
+    "debug_shell",
+    "token_theft",
+    "edited_meanwhile",
+    "killed_in_the_middle",
+    "storm",
+)
 """The order in which all are played; others come after."""
 
 
@@ -132,18 +141,38 @@ async def running_stack(options: Namespace, root: Path, heard: OnProgress) -> As
 async def perform(status: Status, board: Board, wanted: Sequence[Scenario], ask: Ask) -> list[Outcome]:
     """Play scenarios one after another and return how each ended."""
     target, state = target_of(status), Path(status.state_dir)
+    if len(wanted) == 1 and (why := unplayable(wanted[0], target)):
+        raise Refused(f"“{wanted[0].title}” cannot be played here: {why}.")
     named = program_at(None if state == settings.state_dir() else state)
     ledger = await Ledger.connect(target.temporal, target.temporal_namespace)
     async with connected(target.administrator()) as cluster:
         player = Player(target, status, cluster, ledger, board, ask, named)
         await player.prepare()
         began = time.monotonic()
-        outcomes = [await _one(player, scenario) for scenario in wanted]
+        outcomes = [await _one(player, scenario) for scenario in wanted if _told(board, scenario, target)]
     right = sum(outcome.passed for outcome in outcomes)
     seconds = time.monotonic() - began
     board.say()
     board.say(f"{right} of {count(len(outcomes), 'scenario')} ended as said, in {seconds:.0f} s.", "bold")
     return outcomes
+
+
+def unplayable(scenario: Scenario, target: Target) -> str:
+    """Return why a scenario cannot be played on this stack, or nothing if it can."""
+    if scenario.killed and target.memory:
+        return "on a memory cluster all agents are one process, and the cluster dies with it"
+    own = target.memory or (target.status is not None and target.status.endpoints.audit_log is not None)
+    if scenario.namespace != NAMESPACE and not own:
+        return f"a drill puts nothing into {scenario.namespace} of a cluster that is not its own"
+    return ""
+
+
+def _told(board: Board, scenario: Scenario, target: Target) -> bool:
+    """Return whether a scenario is played; say why where it is not."""
+    why = unplayable(scenario, target)
+    if why:
+        board.say(f"{scenario.title}: not played here, since {why}.", "dim")
+    return not why
 
 
 async def _one(player: Player, scenario: Scenario) -> Outcome:

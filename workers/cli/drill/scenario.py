@@ -1,4 +1,4 @@
-"""The shape of a scenario: a recorded alert, the pod it is about, and how it must end. One file, one value."""
+"""The shape of a scenario: a recorded alert, the pods it is about, and how it must end. One file, one value."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,11 @@ from signals.threats import Peer
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One attack. `name` is its file's name, and that of its alert in `deploy/drill/alerts`."""
+    """One attack. `name` is its file's name."""
 
     name: str
+    alert: str
+    """The recording, in `deploy/drill/alerts`."""
     title: str
     app: str
     """Label `app` of the pod that is attacked."""
@@ -33,3 +35,15 @@ class Scenario:
     reason: str
     planted: str = ""
     """A password in the alert; must be nowhere in the incident."""
+    namespace: str = "shop"
+    """Where the pod lives."""
+    besides: str = ""
+    """A file of `deploy/drill` with what this scenario needs besides the sample application, while it is played."""
+    crowd: int = 1
+    """How many pods are attacked at once."""
+    approved: tuple[str, ...] = ()
+    """Tier 4: types of action that must stand once a person has approved the plan. Nothing stands before."""
+    killed: tuple[str, ...] = ()
+    """Processes that are killed with `kill -9` in the middle of the containment."""
+    meddled: bool = False
+    """Whether a person changes a policy while the containment stands."""

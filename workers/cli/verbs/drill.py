@@ -13,7 +13,8 @@ def arguments(parser: ArgumentParser) -> None:
         nargs="?",
         default="reverse-shell",
         metavar="SCENARIO",
-        help="reverse-shell (default), suspicious-egress, debug-shell, or all",
+        help="reverse-shell (default), suspicious-egress, debug-shell, token-theft, edited-meanwhile,"
+        " killed-in-the-middle, storm, or all",
     )
     parser.add_argument(
         "--cluster",

@@ -36,7 +36,7 @@ def test_the_story_is_told_plainly_and_nothing_stays_behind(tmp_path: Path) -> N
         out, err = drill.communicate(timeout=150)
     assert drill.returncode == 0, (out, err)
     assert err == ""
-    assert "3 of 3 scenarios ended as said" in out
+    assert "6 of 6 scenarios ended as said" in out
     assert "\x1b" not in out
     assert "✘" not in out
     assert list(tmp_path.iterdir()) == []

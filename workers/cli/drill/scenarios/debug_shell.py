@@ -7,6 +7,7 @@ from workers.cli.drill.scenario import Scenario
 
 SCENARIO = Scenario(
     name="debug_shell",
+    alert="debug_shell",
     title="Noisy shell in a debug pod",
     app="debug",
     happened="Falco: a terminal shell was opened in the debug pod, with a password on its command line.",

@@ -7,6 +7,7 @@ from workers.cli.drill.scenario import Scenario
 
 SCENARIO = Scenario(
     name="reverse_shell",
+    alert="reverse_shell",
     title="Reverse shell in a web pod",
     app="web",
     happened="Falco: a shell in a web pod has its input and output on a connection to 203.0.113.66:443.",

@@ -7,6 +7,7 @@ from workers.cli.drill.scenario import Scenario
 
 SCENARIO = Scenario(
     name="suspicious_egress",
+    alert="suspicious_egress",
     title="Suspicious egress from a web pod",
     app="web",
     happened="Falco: a web pod connected to 203.0.113.80:443, an address on a list of attackers' servers.",

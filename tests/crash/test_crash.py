@@ -1,0 +1,52 @@
+"""A sample of `make crash`, and one control run: the judge finds nothing wrong, and can find something wrong."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.crash.ground import shaken
+from tests.crash.kills import CONTROLS, POINTS, drawn
+from tests.crash.trial import Outcome, Trial
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+SAMPLE = 2
+
+
+async def played(folder: Path, trials: int, unsafe: str = "") -> list[Outcome]:
+    """Run trials on a stack of their own, from a seed that is told where one fails."""
+    seed = f"{random.randrange(2**32):08x}"
+    async with shaken(folder, unsafe) as stage:
+        return [
+            await Trial(
+                stage, number, f"{seed}/{number}", drawn(random.Random(f"{seed}/{number}"), unsafe)
+            ).run()
+            for number in range(1, trials + 1)
+        ]
+
+
+def test_nothing_is_lost_doubled_unrecorded_inexact_or_left(tmp_path: Path) -> None:
+    outcomes = asyncio.run(played(tmp_path, SAMPLE))
+    assert all(outcome.fine for outcome in outcomes), "\n".join(f"{one.seed}: {one}" for one in outcomes)
+    assert all(outcome.alerts and outcome.writes for outcome in outcomes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("unsafe", "found"), [("repeating", "doubled"), ("hasty", "lost"), ("forgetful", "inexact")]
+)
+def test_the_judge_sees_what_an_engine_without_our_care_does(tmp_path: Path, unsafe: str, found: str) -> None:
+    (outcome,) = asyncio.run(played(tmp_path, 1, unsafe))
+    assert getattr(outcome.findings, found), str(outcome)
+
+
+def test_a_kill_is_drawn_from_its_seed_alone() -> None:
+    kills = [drawn(random.Random(f"s/{number}")) for number in range(200)]
+    assert kills == [drawn(random.Random(f"s/{number}")) for number in range(200)]
+    assert {kill for kill in kills if kill.point} == set(POINTS)
+    assert len({kill.process for kill in kills}) == 9
+    assert {drawn(random.Random(str(n)), "hasty").process for n in range(9)} == {
+        kill.process for kill in CONTROLS["hasty"]
+    }
