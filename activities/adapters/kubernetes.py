@@ -15,8 +15,9 @@ import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from activities.adapters.kubernetes_answers import Expired
 from activities.adapters.kubernetes_following import KubernetesFollowing
-from activities.adapters.kubernetes_http import Expired, Http, Query, path_of, patiently
+from activities.adapters.kubernetes_http import Http, Query, path_of, patiently
 from activities.adapters.kubernetes_workload import KubernetesWorkload
 from activities.ports import NAMESPACES, Change, Manifest, Resource
 from signals.entities import ClusterRef

@@ -5,7 +5,8 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from activities.adapters.kubernetes_http import JSON, Expired, Http, path_of, patiently
+from activities.adapters.kubernetes_answers import Expired
+from activities.adapters.kubernetes_http import JSON, Http, path_of, patiently
 from activities.ports import NAMESPACES, Change, Manifest, Resource
 from signals.errors import FirebreakError, NotFound, Refused, Unavailable
 

@@ -1,10 +1,9 @@
 """Requests to one API server, and its answers in our own words: JSON, or one of our errors."""
 
 import asyncio
-import json
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -12,8 +11,9 @@ import aiohttp
 import msgspec
 from kubernetes.aio.client import ApiClient
 
+from activities.adapters.kubernetes_answers import status, translated
 from activities.ports import Change, Manifest
-from signals.errors import BadInput, Conflict, FirebreakError, NotFound, Refused, Unavailable
+from signals.errors import Unavailable
 from signals.plans import ObjectRef
 
 PATIENCE_SECONDS = 15.0
@@ -32,10 +32,6 @@ T = TypeVar("T")
 Query = list[tuple[str, str]]
 BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
 """What a connection can do instead of answering; ValueError is half an answer."""
-
-
-class Expired(FirebreakError):
-    """The server no longer knows the resource version that a watch wants to go on from (410)."""
 
 
 class Http:
@@ -159,7 +155,7 @@ class Http:
             text = await response.text()
         except BROKEN as error:
             raise Unavailable(f"the answer to {method} {path} broke off: {error!r}") from error
-        raise translated(response.status, response.headers, _status(text), f"{method} {path}")
+        raise translated(response.status, response.headers, status(text), f"{method} {path}")
 
     async def _started(self) -> None:
         """Return once the server says that it is ready, or after a while if it never says so.
@@ -222,43 +218,3 @@ def path_of(ref: ObjectRef) -> str:
     inside = f"/namespaces/{quote(ref.namespace, safe='')}" if ref.namespace else ""
     name = f"/{quote(ref.name, safe='')}" if ref.name else ""
     return f"{root}{inside}/{ref.resource}{name}"
-
-
-def _status(text: str) -> Manifest:
-    try:
-        body = json.loads(text)
-    except ValueError:
-        return {"message": text.strip()[:300]}
-    return body if isinstance(body, dict) else {"message": text[:300]}
-
-
-def translated(code: int, headers: Mapping[str, str], status: Manifest, what: str) -> FirebreakError:
-    """Translate one answer of the API server."""
-    message = str(status.get("message") or f"{what}: HTTP {code}")
-    if code == 410:
-        return Expired(message)
-    if _over_budget(code, headers, status):
-        return Refused(message)
-    if code == 429 or code >= 500:
-        after = headers.get("Retry-After", "")
-        return Unavailable(message, float(after) if after.isdigit() else None)
-    if code == 404:
-        return NotFound(message)
-    if code in (401, 403) or "denied request" in message or "denied the request" in message:
-        return Refused(message)
-    if code == 409 or (code == 422 and not status.get("details")):
-        return Conflict(message)
-    return BadInput(message)
-
-
-def _over_budget(code: int, headers: Mapping[str, str], status: Manifest) -> bool:
-    """Return whether a disruption budget forbids an eviction: no answer to wait for, unlike a busy server's.
-
-    A budget whose status lags behind says after how many seconds to ask again. Two budgets over one pod are an
-    internal error to the API server, and stay so.
-    """
-    causes = (status.get("details") or {}).get("causes") or []
-    budget = any(cause.get("reason") == "DisruptionBudget" for cause in causes)
-    if code == 429:
-        return budget and not headers.get("Retry-After")
-    return code == 500 and "more than one PodDisruptionBudget" in str(status.get("message"))

@@ -37,7 +37,7 @@ def hasty() -> None:
     accept = intake.Intake.accept
     waiting: set[asyncio.Task[Any]] = set()
 
-    async def answered_first(self: intake.Intake, *given: Any) -> intake.Accepted:
+    async def answered_first(self: Any, *given: Any) -> intake.Accepted:
         async def later() -> None:
             await asyncio.sleep(LATE_SECONDS)
             await accept(self, *given)

@@ -82,7 +82,8 @@ async def counted(status: Status, scenario: Scenario, board: Board, incidents: S
     )
     names = {one.id for one in incidents}
     pages = await asyncio.to_thread(_pages, Path(status.state_dir) / "pages.jsonl", names)
-    board.claim(f"people were paged {pages} times, not {scenario.crowd} times", 0 < pages <= len(incidents))
+    once_each = 0 < pages <= len(incidents) + 1  # and once for all that asks
+    board.claim(f"people were paged {pages} times, not {scenario.crowd} times", once_each)
 
 
 def _pages(journal: Path, incidents: set[str]) -> int:

@@ -108,6 +108,9 @@ class Looking:
     async def restored(self, scene: Scene, incident: Incident) -> None:
         """Compare everything with how it was, and count what is left of ours."""
         changed = await self.changed(scene)
+        if scene.scenario.crowd > 1:  # a pod or two may have been evicted, and replaced
+            here = {f"pods/{pod['metadata']['name']}" for pod in await self._part(scene)}
+            changed = [name for name in changed if name in here & {*scene.picture}]
         if scene.scenario.meddled:
             self.board.claim(
                 "only their edit is left", changed == [f"networkpolicies/{EDITED}"], ", ".join(changed)
@@ -116,6 +119,9 @@ class Looking:
             self.board.claim("everything is byte for byte as it was", not changed, ", ".join(changed))
         left = await picture.ours(self.cluster, incident.summary.id)
         self.board.claim("nothing of ours is left", not left, ", ".join(left))
+
+    async def _part(self, scene: Scene) -> list[Manifest]:
+        return await app.part(self.cluster, scene.scenario.app, scene.scenario.namespace)
 
     async def _free(self, scenario: Scenario, pods: list[Manifest]) -> list[Manifest]:
         """Return the neighbours that reach now what the pods must not reach any more then."""
