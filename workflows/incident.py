@@ -132,9 +132,8 @@ class IncidentWorkflow(Acting, Obeying):
         if not (self._file.unread and workflow.info().is_continue_as_new_suggested()):
             return
         if workflow.patched(CARRIES_ON):
-            await workflow.wait_condition(
-                lambda: True
-            )  # what follows the last judgement, and waits for nobody
+            # What follows the last judgement comes first; it waits for nobody.
+            await workflow.wait_condition(lambda: True)
             if self._crowded() and workflow.all_handlers_finished():
                 self._go_on()
 
