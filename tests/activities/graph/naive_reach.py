@@ -17,6 +17,9 @@ CREATABLE = (
     ("batch", "jobs"),
     ("batch", "cronjobs"),
 )
+RBAC = "rbac.authorization.k8s.io"
+ANY = "a name that nothing has"
+FULL: Manifest = {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
 
 
 class Naive:
@@ -24,6 +27,7 @@ class Naive:
 
     def __init__(self, objects: Iterable[Manifest]) -> None:
         self.objects = list(objects)
+        self.grown: dict[str, list[tuple[str | None, Manifest]]] = {}
         self.pods = {f"pod/{self._id(one)}": one for one in self._of("Pod")}
         self.secrets = {f"secret/{self._id(one)}" for one in self._of("Secret")}
         self.accounts = {f"sa/{self._id(one)}": one for one in self._of("ServiceAccount")}
@@ -61,7 +65,67 @@ class Naive:
         return {"system:authenticated", *({"system:nodes"} if name.startswith("system:node:") else ())}
 
     def rules(self, identity: str) -> Iterator[tuple[str | None, Manifest]]:
-        """Yield (namespace or None for everywhere, rule)."""
+        """Yield (namespace or None for everywhere, rule), with all rights that somebody can take."""
+        if identity not in self.grown:
+            self.grown[identity] = []
+            self.grown[identity] = [*self.bound(identity)]
+            while new := [one for one in self.taken(identity) if one not in self.grown[identity]]:
+                self.grown[identity] += new
+        for place, role in self.grown[identity]:
+            yield from ((place, rule) for rule in role["rules"])
+
+    def taken(self, me: str) -> Iterator[tuple[str | None, Manifest]]:
+        """Yield the roles that somebody can bind to themselves, or fill although it is theirs."""
+        for place in (None, *sorted(self._places())):
+            kind = "RoleBinding" if place else "ClusterRoleBinding"
+            for role in [*self._of("ClusterRole"), *(self._of("Role") if place else ())]:
+                name, home = role["metadata"]["name"], role["metadata"].get("namespace")
+                if home not in (None, place):
+                    continue
+                plural = f"{role['kind'].lower()}s"
+                if self.can(me, "bind", RBAC, plural, place, name) and self._binds(me, kind, place, role):
+                    yield place, role
+        yield from ((place, FULL) for place, role in [*self.bound(me)] if self._fills(me, role))
+        yield from self._made(me)
+
+    def _made(self, me: str) -> Iterator[tuple[str | None, Manifest]]:
+        """Yield every right where somebody can make a role of any rights, and bind it."""
+        for place in sorted(self._places()):
+            free = all(self.can(me, verb, RBAC, "roles", place, ANY) for verb in ("escalate", "bind"))
+            written = self.can(me, "create", RBAC, "roles", place, "") or self.named(
+                me, "update patch", "roles", place
+            )
+            if free and written and self.can(me, "create", RBAC, "rolebindings", place, ""):
+                yield place, FULL
+
+    def _binds(self, me: str, kind: str, place: str | None, role: Manifest) -> bool:
+        if self.can(me, "create", RBAC, f"{kind.lower()}s", place, ""):
+            return True
+        ref = (role["kind"], role["metadata"]["name"])
+        return any(
+            one["metadata"].get("namespace") == place
+            and (one["roleRef"]["kind"], one["roleRef"]["name"]) == ref
+            and self.can(me, "update patch", RBAC, f"{kind.lower()}s", place, one["metadata"]["name"])
+            for one in self._of(kind)
+        )
+
+    def _fills(self, me: str, role: Manifest) -> bool:
+        plural, name = f"{role['kind'].lower()}s", role["metadata"]["name"]
+        home = role["metadata"].get("namespace")
+        return all(self.can(me, verbs, RBAC, plural, home, name) for verbs in ("escalate", "update patch"))
+
+    def named(self, me: str, verbs: str, resource: str, place: str) -> bool:
+        """Return whether a verb is allowed on something of a kind in a namespace, whatever it is called."""
+        return any(
+            where in (None, place)
+            and {RBAC, "*"} & {*rule["apiGroups"]}
+            and {*verbs.split(), "*"} & {*rule["verbs"]}
+            and {resource, "*"} & {*rule["resources"]}
+            for where, rule in self.rules(me)
+        )
+
+    def bound(self, identity: str) -> Iterator[tuple[str | None, Manifest]]:
+        """Yield (namespace or None for everywhere, role) of all bindings."""
         for kind in ("RoleBinding", "ClusterRoleBinding"):
             for binding in self._of(kind):
                 if any(self._is(subject, identity) for subject in binding["subjects"]):
@@ -69,7 +133,7 @@ class Naive:
                     for role in self._of(binding["roleRef"]["kind"]):
                         own = role["metadata"].get("namespace")
                         if role["metadata"]["name"] == binding["roleRef"]["name"] and own in (None, place):
-                            yield from ((place, rule) for rule in role["rules"])
+                            yield place, role
 
     def _is(self, subject: Manifest, identity: str) -> bool:
         if subject["kind"] == "Group":

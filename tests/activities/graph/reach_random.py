@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.activities.graph.reach_worlds import (
     BOOTSTRAP,
+    RBAC,
     Manifest,
     account,
     bound,
@@ -49,11 +50,18 @@ SUBJECTS = (
     "group/system:serviceaccounts:b",
     "group/system:authenticated",
 )
-NAMES = ("p0", "p1", "s", "t", "x", "ann", "devs", "system:masters", "n1", "web", "free")
+NAMES = ("g0", "g1", "g2", "p0", "p1", "s", "t", "x", "ann", "devs", "system:masters", "n1", "web", "free")
 
 
-def objects(seed: int) -> list[Manifest]:
-    """Return one cluster."""
+ROLES = (
+    *RESOURCES,
+    *RESOURCES,
+    *((RBAC, plural) for plural in ("roles", "clusterroles", "rolebindings", "clusterrolebindings") * 4),
+)
+
+
+def objects(seed: int, *, roles: bool = False) -> list[Manifest]:
+    """Return one cluster; with `roles`, one in which rights on roles and bindings are frequent."""
     pick = random.Random(seed)
     found: list[Manifest] = []
     for place in PLACES:
@@ -77,7 +85,7 @@ def objects(seed: int) -> list[Manifest]:
         labels = {"node-role.kubernetes.io/control-plane": ""} if pick.random() < 0.2 else {}
         found.append(node(name, **labels))
     for number in range(pick.randrange(2, 9)):
-        found += _granted(pick, number)
+        found += _granted(pick, number, roles=roles)
     found = [one for one in found if one["kind"] != "DaemonSet"] + [
         one for one in found if one["kind"] == "DaemonSet"
     ]
@@ -108,14 +116,15 @@ def _pod(pick: random.Random, name: str, place: str) -> Manifest:
     return pod(name, place, **spec)
 
 
-def _granted(pick: random.Random, number: int) -> list[Manifest]:
+def _granted(pick: random.Random, number: int, *, roles: bool = False) -> list[Manifest]:
+    verbs, resources = ((*VERBS, "bind", "escalate"), ROLES) if roles else (VERBS, RESOURCES)
     rules = []
     for _ in range(pick.randrange(1, 3)):
-        chosen = pick.sample(RESOURCES, pick.randrange(1, 3))
+        chosen = pick.sample(resources, pick.randrange(1, 4 if roles else 3))
         one: Manifest = {
             "apiGroups": sorted({group for group, _ in chosen}),
             "resources": sorted({resource for _, resource in chosen}),
-            "verbs": sorted(pick.sample(VERBS, pick.randrange(1, 3))),
+            "verbs": sorted(pick.sample(verbs, pick.randrange(1, 4 if roles else 3))),
         }
         if pick.random() < 0.35:
             one["resourceNames"] = sorted(pick.sample(NAMES, 2))

@@ -9,9 +9,11 @@ import pytest
 
 from activities.graph.cut import cut
 from activities.graph.documents import Document
+from activities.graph.edges import Edge
 from activities.graph.reach import Reach
+from activities.graph.universe import HostNetwork
 from activities.graph.world import World
-from tests.activities.graph import reach_random
+from tests.activities.graph import policy_worlds, reach_random
 from tests.activities.graph.naive_reach import Naive
 from tests.activities.graph.reach_worlds import (
     Manifest,
@@ -22,13 +24,14 @@ from tests.activities.graph.reach_worlds import (
     role,
     rule,
     snapshot,
+    thing,
     tiers,
     world,
 )
 
 STARTS = (*reach_random.SUBJECTS[:9:2], "user/ann", "user/bob", "group/devs", "node/n1", "node/n2")
 ORDER = ("direct", "conditional", "unknown")
-SEEDS = range(60)
+SEEDS = range(40)
 NETWORK = ("NET_REACH", "PORT_FORWARD", "EGRESS", "API_PATH")
 
 
@@ -52,9 +55,10 @@ def starts(objects: list[Manifest]) -> list[str]:
     return [*STARTS, *pods]
 
 
+@pytest.mark.parametrize("roles", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_engine_agrees_with_the_naive_answer(seed: int) -> None:
-    objects = reach_random.objects(seed)
+def test_the_engine_agrees_with_the_naive_answer(seed: int, roles: bool) -> None:
+    objects = reach_random.objects(seed, roles=roles)
     naive = Naive(objects)
     reach = Reach(
         world(*objects, extra=[one for one in STARTS if one.startswith(("user/", "group/"))], version=(1, 36))
@@ -169,3 +173,29 @@ def test_other_nodes_and_pods_change_nothing_for_those_that_they_do_not_meet() -
         before, after = Reach(world(*objects)), Reach(world(*objects, *far))
         for start in [one for one in starts(objects) if one.startswith("sa/")]:
             assert better(tiers(after.ask(start)), tiers(before.ask(start)))
+
+
+@pytest.mark.parametrize("cluster_wide", [False, True])
+@pytest.mark.parametrize("seed", SEEDS[:20])
+def test_what_can_be_connected_to_agrees_pair_by_pair(seed: int, cluster_wide: bool) -> None:
+    """Every pair of pods is asked of the naive evaluator, and so is each pod's way to the API server."""
+    given = policy_worlds.random_world(seed, cluster_wide=cluster_wide)
+    places = [thing("v1", "Namespace", name, labels=labels) for name, labels in given.namespaces.items()]
+    ends = {"endpoints": [{"addresses": [API]}], "ports": [{"port": 80}]}
+    server = thing("discovery.k8s.io/v1", "EndpointSlice", "kubernetes", "default", **ends)
+    objects = [*policy_worlds.manifests(given), *places, server]
+    reach = Reach(world(*objects, host_network=HostNetwork.POD))
+    for pod_ in given.pods.values():
+        result = reach.ask(f"pod/{pod_.namespace}/{pod_.name}")
+        met = {row.entity for row in result.reached if row.path[-1].edge is Edge.NET_REACH}
+        assert met == {
+            f"pod/{other.namespace}/{other.name}"
+            for other in given.pods.values()
+            if other is not pod_ and any(given.allowed(pod_, other, *probe) for probe in policy_worlds.PROBES)
+        }, (seed, pod_)
+        account = f"sa/{pod_.namespace}/default"
+        direct_ = tiers(result, "sa")[account] == "direct"
+        assert direct_ is given.allowed(pod_, API, "TCP", 80), (seed, pod_)
+
+
+API = "203.0.113.7"
