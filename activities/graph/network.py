@@ -104,8 +104,13 @@ class Network:
             (one.members, who, into) for one in self._classes["Ingress"] for who, into in _open(one.answers)
         ]
         entering.append((outside, pods, everything))
+        placed: dict[str | None, list[tuple[int, int, Answer]]] = {}
+        for one in entering:
+            placed.setdefault(self.universe.place(one[1]), []).append(one)
         for sources, reached in [*leaving, (outside, [(pods, everything)])]:
-            candidates = [(there, here, into) for there, who, into in entering if (here := who & sources)]
+            place = self.universe.place(sources)
+            near = entering if place is None else [*placed.get(None, ()), *placed.get(place, ())]
+            candidates = [(there, here, into) for there, who, into in near if (here := who & sources)]
             for met, out in reached:
                 for there, here, into in candidates:
                     if (destinations := met & there) and (answer := both(out, into)) != (0, 0):

@@ -95,6 +95,14 @@ class Universe:
             node=pod.node if self._as_node else None,
         )
 
+    def place(self, bits: int) -> str | None:
+        """Return the namespace that holds all of some profiles; None where there is no such one."""
+        lowest = (bits & -bits).bit_length() - 1
+        if not 0 <= lowest < len(self.profiles):
+            return None
+        namespace = self.profiles[lowest].namespace
+        return None if bits & ~self._in_namespace[namespace] else namespace
+
     def address(self, text: str) -> int:
         """Return the bit of one address outside.
 
