@@ -131,7 +131,10 @@ class Http:
                     if message.type is aiohttp.WSMsgType.BINARY and message.data:
                         yield message.data[0], message.data[1:]
         except aiohttp.WSServerHandshakeError as error:
-            raise translated(error.status, error.headers or {}, {}, f"stream {path}") from error
+            told = (
+                {"message": f"the node did not start it: HTTP {error.status}"} if error.status >= 500 else {}
+            )
+            raise translated(error.status, error.headers or {}, told, f"stream {path}") from error
         except BROKEN as error:
             raise Unavailable(f"the stream {path} broke off: {error!r}") from error
 

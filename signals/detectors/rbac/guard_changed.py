@@ -1,6 +1,7 @@
 """What confines or detects is changed or deleted: our admission policies, kinds, roles and bindings."""
 
-from signals.auditing import PERSON, AuditDetector, record, written
+from signals.auditing import PERSON, AuditDetector, of_ours, record, written
+from signals.subjects import NAMESPACE, REMEDIATION_EXECUTOR, service_account
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity
 
@@ -16,8 +17,18 @@ RESOURCES = (
 GROUP = "admissionregistration.k8s.io"
 
 
+EXECUTOR = (service_account(REMEDIATION_EXECUTOR), ("system:serviceaccounts",))
+
+
+def _daily(event: AuditEvent) -> bool:
+    """Return whether an agent enrols a namespace or captures in one: a cage lets it make no other RoleBinding."""
+    return event.resource == "rolebindings" and event.namespace != NAMESPACE and of_ours(event)
+
+
 def matches(event: AuditEvent) -> bool:
     """Return whether an object that the installation brought was written. A collection counts: it may hold ours."""
+    if _daily(event):
+        return False
     ours = event.name.startswith("firebreak-") or event.name.endswith(".firebreak.dev")
     collection = event.verb == "deletecollection" and event.resource in RESOURCES[:2]
     return (ours or collection) and written(event, "create", "update", "patch", "delete", "deletecollection")
@@ -44,11 +55,14 @@ DETECTOR = AuditDetector(
         record("deletecollection", "validatingadmissionpolicies", "", "", group=GROUP, who=PERSON),
         record("update", "clusterroles", "firebreak-remediation-executor", ""),
         record("delete", "customresourcedefinitions", "enrolments.firebreak.dev", ""),
+        record("delete", "rolebindings", "firebreak-liaison-here", NAMESPACE, who=EXECUTOR),
+        record("delete", "rolebindings", "firebreak-remediation-executor", "shop", who=PERSON),
     ),
     ignores=(
         record("delete", "validatingadmissionpolicies", "somebody-elses", "", group=GROUP),
         record("get", "validatingadmissionpolicies", "firebreak-lock-pods", "", group=GROUP),
         record("delete", "validatingadmissionpolicies", "firebreak-lock-pods", "", uri="/x?dryRun=All"),
         record("delete", "validatingadmissionpolicies", "firebreak-lock-pods", "", code=403),
+        record("create", "rolebindings", "firebreak-shop-web-0-1a2b3c4d-capture-evidence", who=EXECUTOR),
     ),
 )
