@@ -19,9 +19,16 @@ from activities.upkeep import Upkeep
 from signals.approvals import Approval, Verb
 from signals.decisions import OnExpiry
 from signals.errors import Refused
-from signals.policy import Policy
+from signals.policy import AfterExtensions, Policy
 from signals.receipts import ActionState, Receipt
-from signals.requests import AdvanceRequest, Cause, ExtendRequest, RevertRequest, StackRequest
+from signals.requests import (
+    OVERDUE_SECONDS,
+    AdvanceRequest,
+    Cause,
+    ExtendRequest,
+    RevertRequest,
+    StackRequest,
+)
 
 PUTS_BACK = (Verb.UNDO, Verb.STAND_DOWN, Verb.CLOSE, Verb.APPROVE)
 
@@ -112,6 +119,9 @@ class Ending:
         if await self._ends(standing) > self._now():
             raise Refused("the time of this stack is not up")
         held = [receipt for receipt in standing if receipt.on_expiry is not OnExpiry.RELEASE]
+        holds_on = self._policy.after_extensions is AfterExtensions.HOLD
+        if held and holds_on and not await self._upkeep.gone(held):
+            raise Refused("silence lets nobody go while the pod lives: a person releases this")
         if held and max(receipt.extended for receipt in held) < self._policy.extensions:
             raise Refused("silence extends this stack: its time is up when it was extended often enough")
 
@@ -135,12 +145,16 @@ class Ending:
         if all(receipt.on_expiry is OnExpiry.RELEASE for receipt in receipts):
             raise Refused("this stack is released when its time is up; only a person may extend it")
         if until > ends:
-            self._bounded(standing, ends)
+            self._bounded(standing, ends, until)
         return until
 
-    def _bounded(self, standing: Sequence[Receipt], ends: datetime) -> None:
+    def _bounded(self, standing: Sequence[Receipt], ends: datetime, until: datetime) -> None:
+        """Return if silence may extend a stack: so often, and afterwards by an hour at a time if it is held on."""
         if ends - self._now() > self._asked_before:
             raise Refused("nobody was asked about this stack: its time is not nearly up")
+        hour = until - max(ends, self._now()) <= timedelta(seconds=OVERDUE_SECONDS)
+        if self._policy.after_extensions is AfterExtensions.HOLD and hour:
+            return
         if any(receipt.extended >= self._policy.extensions for receipt in standing):
             raise Refused(f"this was extended {self._policy.extensions} times already: a person decides")
 

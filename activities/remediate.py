@@ -28,7 +28,7 @@ from activities.records import Records
 from activities.spending import Spending
 from activities.tracing import span
 from activities.turns import Turns
-from activities.upkeep import Upkeep
+from activities.upkeep import RELEASED, Upkeep
 from signals.decisions import Decision
 from signals.envelope import Trust
 from signals.errors import Refused
@@ -145,16 +145,20 @@ class Remediating:
 
     @activity.defn
     async def hold_stack(self, request: StackRequest) -> Stack:
-        """Write what the containment misses since the world around it changed."""
+        """Write what the containment misses since the world around it changed; nothing where all of it is gone."""
         async with beating():
+            known = await self._of(request)
+            if await self._upkeep.gone(known):
+                return Stack(receipts=known, target_gone=True)
+            released = await self._upkeep.released(known)
+            if released is not None:
+                return Stack(receipts=released, notes=(RELEASED,))
             receipts, notes = [], []
-            for receipt in await self._of(request):
+            for receipt in known:
                 held, said = await self._upkeep.held(receipt)
                 receipts.append(await self._upkeep.verified(held))
                 notes += said
-            return Stack(
-                receipts=tuple(receipts), target_gone=await self._upkeep.gone(receipts), notes=tuple(notes)
-            )
+            return Stack(receipts=tuple(receipts), notes=tuple(notes))
 
     @activity.defn
     async def revert_stack(self, request: RevertRequest) -> Stack:

@@ -7,12 +7,17 @@ from activities import expiry, writing
 from activities.action import Action
 from activities.orders import Orders
 from activities.overtaking import unless_overtaken
-from activities.ports import PODS, Cluster
+from activities.phases import every
+from activities.ports import NETWORK_POLICIES, PODS, Cluster
 from activities.records import Records
+from activities.standing import State, look
 from signals.entities import Entity
-from signals.errors import Drifted, NotFound
+from signals.errors import Drifted, NotFound, Refused
 from signals.receipts import ActionState, Receipt, Result
 from signals.requests import ExtendRequest
+
+RELEASED = "all of it was taken away outside of this incident, as by `firebreak release`"
+"""What is said of a stack of which nothing is left."""
 
 
 class Upkeep:
@@ -63,12 +68,33 @@ class Upkeep:
             receipt = await unless_overtaken(self._cluster, self._records, receipt)
         return receipt, [f"held: {write}" for write in missing] if receipt.state.stands else []
 
+    async def released(self, receipts: Sequence[Receipt]) -> tuple[Receipt, ...] | None:
+        """Return the stack as put back where nothing whatsoever of it is left, though not by us; else None.
+
+        Who takes everything away, in its order, is a person with `firebreak release`; who takes a part is not.
+        """
+        standing = [one for one in receipts if one.state.stands and one.plan.writes]
+        sights = await every(look(self._cluster, write) for one in standing for write in one.plan.writes)
+        left = any(sight.state is State.STANDS or sight.drift for sight in sights)
+        if left or len(sights) < 2:
+            return None
+        gone = {"state": ActionState.REVERTED, "reason": RELEASED, "reverted_at": self._now()}
+        return tuple(
+            [
+                await self._records.store(one.model_copy(update=gone)) if one.state.stands else one
+                for one in receipts
+            ]
+        )
+
     async def reverted(self, receipt: Receipt, notes: list[str], *, force: bool, over: str = "") -> Receipt:
         """Put one action back, or say whose edit stopped us; `over` says why it has done what it was for."""
         if not receipt.state.stands:
             return receipt
         try:
             await writing.revert(self._cluster, receipt.plan, force=force)
+        except Refused:
+            if not await self._emptied(receipt):
+                raise
         except Drifted as error:
             notes.append(f"stopped: {error}")
             return await self._records.store(
@@ -111,10 +137,24 @@ class Upkeep:
         for receipt in receipts:
             targets |= {target.key: target for target in receipt.action.targets}
         for target in targets.values():
-            try:
-                pod = await self._cluster.get(PODS.ref(target.name, target.namespace))
-            except NotFound:
-                continue
-            if pod["metadata"]["uid"] == target.uid:
+            if await self._lives(target):
                 return False
         return bool(targets)
+
+    async def _lives(self, target: Entity) -> bool:
+        """Return whether a pod is still there. A namespace that is deleted takes our rights in it along."""
+        try:
+            pod = await self._cluster.get(PODS.ref(target.name, target.namespace))
+        except NotFound:
+            return False
+        except Refused:
+            pods = await self._cluster.list(PODS, target.namespace)
+            return any(pod["metadata"]["uid"] == target.uid for pod in pods)
+        return bool(pod["metadata"]["uid"] == target.uid)
+
+    async def _emptied(self, receipt: Receipt) -> bool:
+        """Return whether nothing is left where an action wrote: its namespaces are deleted."""
+        namespaces = {write.ref.namespace for write in receipt.plan.writes if write.ref.namespace}
+        kinds = (PODS, NETWORK_POLICIES)
+        left = await every(self._cluster.list(kind, one) for one in sorted(namespaces) for kind in kinds)
+        return bool(namespaces) and not any(left)

@@ -10,6 +10,7 @@ from typing import Self
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from signals.decisions import OnExpiry
 from signals.errors import PolicyInvalid
 from signals.threats import Severity, ThreatEvent
 from signals.windows import FreezeWindow
@@ -76,6 +77,27 @@ class Step(StrEnum):
     EVICT = "evict_pod"
 
 
+class Expiries(BaseModel, frozen=True, extra="forbid"):
+    """What happens when the time of something that stands is nearly up, by what it is.
+
+    `release` puts it back, and says so beforehand; `ask` asks, and silence extends it; `extend` extends it unasked.
+    """
+
+    restrict: OnExpiry = OnExpiry.RELEASE
+    """A blocked flow, a mark."""
+    isolate: OnExpiry = OnExpiry.ASK
+    """An isolated pod."""
+    freeze: OnExpiry = OnExpiry.ASK
+    """Frozen credentials."""
+
+
+class AfterExtensions(StrEnum):
+    """What becomes of a pod that still lives when nobody has answered for so long that no extension is left."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+
+
 class Breaker(BaseModel, frozen=True, extra="forbid"):
     """How much of a namespace may stand under reversible containment before a person must decide."""
 
@@ -135,8 +157,14 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     """How long an isolation stands before a person is asked."""
     approval_seconds: int = Field(default=15 * 60, ge=30)
     """How long a person is asked before silence means no."""
+    on_expiry: Expiries = Expiries()
+    """What happens when the time of something that stands is nearly up."""
+    expiry_lead_seconds: int = Field(default=15 * 60, ge=0)
+    """How long before something is put back by itself people are told."""
     extensions: int = Field(default=3, ge=0)
     """How often an isolation whose pod still lives is extended when nobody answers."""
+    after_extensions: AfterExtensions = AfterExtensions.HOLD
+    """Whether it is held on then, asked again every hour and paged as critical, or put back."""
     stale_seconds: int = Field(default=600, ge=1)
     """An alert older than this when the bus accepted it is Tier 1 and a page."""
     false_alarm_seconds: int = Field(default=30 * 60, ge=0)

@@ -34,6 +34,10 @@ class IncidentInput(BaseModel, frozen=True):
     false_alarm_seconds: int
     extensions: int
     """How often an isolation whose pod still lives is extended when nobody answers."""
+    lead_seconds: int = 0
+    """How long before something is put back by itself people are told."""
+    holds_on: bool = False
+    """What nobody answered for is held on when no extension is left, not put back."""
     quiet_seconds: int
     """An incident with nothing applied and nothing new for so long closes by itself."""
     reopens: str | None = None
@@ -160,6 +164,10 @@ class AdvanceRequest(BaseModel, frozen=True):
     """Its id."""
 
 
+OVERDUE_SECONDS = 3600
+"""For how long something is held on, at most, once nobody has answered for all of its extensions."""
+
+
 class ExtendRequest(BaseModel, frozen=True):
     """Move the expiry of the whole stack; by a signed command, or because nobody answered and it must hold."""
 
@@ -186,6 +194,10 @@ class RemediationInput(BaseModel, frozen=True):
     liaison_key: str
     approval_seconds: int
     extensions_left: int
+    lead_seconds: int = 0
+    """How long before something is put back by itself people are told."""
+    holds_on: bool = False
+    """What nobody answered for is held on when no extension is left, not put back."""
     adopted: bool = False
     """Nobody owned it any more: people are told."""
     used: tuple[str, ...] = ()

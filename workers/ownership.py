@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.records import Records
 from signals.entities import ClusterRef
 from signals.errors import Unavailable
-from signals.policy import Policy
+from signals.policy import AfterExtensions, Policy
 from signals.receipts import Receipt
 from signals.requests import RemediationInput, StackRequest
 from signals.subjects import ORCHESTRATOR, REMEDIATION_WORKFLOW, remediation_id
@@ -52,6 +52,17 @@ class Ownership:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise Unavailable(f"Temporal does not answer: {error}") from error
 
+    async def page(self, incident: str, text: str) -> None:
+        """Have the owner of a stack tell people that nobody answers for it.
+
+        Raises:
+            Unavailable: Temporal does not answer, or there is no owner to tell.
+        """
+        try:
+            await self._temporal.get_workflow_handle(remediation_id(incident)).signal("unanswered", text)
+        except RPCError as error:
+            raise Unavailable(f"no owner of {incident} can be told: {error}") from error
+
     async def ensure(self, incident: str, action_ids: list[str]) -> None:
         """Adopt a stack that nobody owns any more; do nothing where its owner lives or may still come.
 
@@ -76,6 +87,8 @@ class Ownership:
                     liaison_key=self._liaison_key,
                     approval_seconds=self._policy.approval_seconds,
                     extensions_left=self._policy.extensions,
+                    lead_seconds=self._policy.expiry_lead_seconds,
+                    holds_on=self._policy.after_extensions is AfterExtensions.HOLD,
                     adopted=True,
                 ),
                 id=remediation_id(incident),

@@ -77,7 +77,7 @@ async def run(context: Context) -> None:
     )
     kept = Records(records)
     owner = Ownership(temporal, kept, context.cluster.ref, context.policy, context.liaison_key)
-    sweeper = Sweeper(cluster, kept, actions, owner, told=partial(_swept, context))
+    sweeper = Sweeper(cluster, kept, actions, owner, told=partial(_swept, context), policy=context.policy)
     async with _worker(temporal, context, remediating):
         work = (_sweep(sweeper), heeding.listen(), heeding.carry_on())
         context.ready()

@@ -10,38 +10,24 @@ dead.
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import structlog
 
-from activities import expiry, release
+from activities import release
 from activities.action import Action
 from activities.ports import ENROLMENTS, FREEZES, NETWORK_POLICIES, PODS, Cluster
 from activities.records import Records
 from activities.remains import Standing
-from signals.decisions import OnExpiry
-from signals.errors import Conflict, FirebreakError, NotFound, Unavailable
-from signals.plans import WriteKind
+from signals.errors import FirebreakError, NotFound, Unavailable
+from signals.policy import Policy
 from signals.receipts import ActionState, Receipt
 from signals.subjects import CASE
 from workers.belonging import parts
-
-GRACE = timedelta(minutes=2)
-"""How long the owner of a stack has to act on its expiry before the sweeper does."""
+from workers.overdue import GRACE, Overdue, Owner
 
 log = structlog.get_logger(__name__)
-
-
-class Owner(Protocol):
-    """Who answers for a stack, as the sweeper needs it."""
-
-    async def tell(self, incident: str) -> None:
-        """Tell it that the world around its stack was changed."""
-
-    async def ensure(self, incident: str, action_ids: list[str]) -> None:
-        """Make sure that there is one."""
 
 
 class Sweeper:
@@ -59,12 +45,14 @@ class Sweeper:
         owner: Owner,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         told: Callable[[str, list[str]], Awaitable[None]] | None = None,
+        policy: Policy | None = None,
     ) -> None:
-        """Sweep this cluster; the records say what each action would hold.
+        """Sweep this cluster; the records say what each action would hold, the policy how long silence holds.
 
-        `told` is told each case that was put back, with what was done.
+        `told` is told each case that was put back or held on, with what was done.
         """
-        self._told = told
+        self._overdue = Overdue(cluster, records, owner, policy or Policy(), now, told)
+        self._cases: dict[str, set[str]] = {}
         self._cluster = cluster
         self._records = records
         self._actions = actions
@@ -90,6 +78,7 @@ class Sweeper:
             except FirebreakError as error:
                 log.warning("a namespace could not be swept", namespace=namespace, error=str(error))
         await self._expire_all(cases)
+        await self._vanished(cases)
         self._rounds += 1
         if self._rounds % self.rounds_between_roll_calls == 0:
             await self._roll_call([one for stack in cases.values() for one in stack])
@@ -98,9 +87,21 @@ class Sweeper:
         for case, stack in cases.items():
             try:
                 for part in await parts(stack, self._records, self._now() - GRACE):
-                    await self._expire(case, part)
+                    await self._overdue.look(case, part)
             except FirebreakError as error:
                 log.warning("a case could not be put back; it will be", case=case, error=str(error))
+
+    async def _vanished(self, cases: Mapping[str, Sequence[Standing]]) -> None:
+        """Tell the owner of a case of which nothing is left: its namespace is gone, or somebody released it."""
+        now = {case: {one.incident for one in stack if one.incident} for case, stack in cases.items()}
+        gone = {case: incidents for case, incidents in self._cases.items() if case not in now}
+        try:
+            for incident in sorted({incident for incidents in gone.values() for incident in incidents}):
+                await self._owner.tell(incident)
+        except Unavailable as error:
+            log.warning("an owner could not be told; it will be", error=str(error))
+            now |= gone
+        self._cases = now
 
     async def _stands(self, namespace: str) -> list[Standing]:
         stands, blind = await release.look(self._cluster, [namespace])
@@ -183,49 +184,4 @@ class Sweeper:
                 continue
             if pod["metadata"]["uid"] == target.uid:
                 return False
-        return True
-
-    async def _expire(self, case: str, stack: list[Standing]) -> None:
-        """Do what a stack says whose time was up two minutes ago, if nobody has."""
-        expiries = [one.expires_at for one in stack if one.expires_at]
-        if not expiries or max(expiries) + GRACE > self._now():
-            return
-        namespaces = sorted({one.namespace for one in stack})
-        lives = any(write.kind is WriteKind.MARK for one in stack for write in one.writes)
-        asks = any(one.on_expiry not in (None, OnExpiry.RELEASE) for one in stack)
-        if asks and lives:
-            await self._hold_on(case, stack)
-            return
-        if not await self._claim(stack):
-            return
-        log.error(
-            "nobody put this back when its time was up; the sweeper does", case=case, namespaces=namespaces
-        )
-        results = await release.release(self._cluster, case, namespaces)
-        for result in results:
-            if not result.done:
-                log.error(
-                    "something could not be put back", case=case, write=result.write, reason=result.note
-                )
-        if self._told:
-            await self._told(case, [result.write for result in results if result.done])
-
-    async def _hold_on(self, case: str, stack: list[Standing]) -> None:
-        """Hold what nobody owns any more: an intruder is not let go because nobody answered."""
-        log.error("nobody answers for this containment; it is held on, and a person must decide", case=case)
-        until = self._now() + timedelta(hours=1)
-        for one in stack:
-            try:
-                await expiry.extend(self._cluster, one.writes, until)
-            except FirebreakError as error:
-                log.warning("a hold was not extended", case=case, action=one.action, error=str(error))
-
-    async def _claim(self, stack: list[Standing]) -> bool:
-        """Say that a stack is being released; False if somebody extended it since it was read."""
-        try:
-            for one in reversed(stack):
-                await expiry.claim(self._cluster, one.writes)
-        except Conflict as error:
-            log.info("somebody extended this in time", error=str(error))
-            return False
         return True

@@ -76,6 +76,8 @@ class StackOwner:
                     liaison_key=self._given.liaison_key,
                     approval_seconds=self._given.approval_seconds,
                     extensions_left=self._given.extensions,
+                    lead_seconds=self._given.lead_seconds,
+                    holds_on=self._given.holds_on,
                 ),
                 id=remediation_id(file.given.incident),
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Stack,
         StackRequest,
     )
+    from signals.threats import Severity
 
 from workflows.approval import ApprovalGate
 from workflows.options import CARE, CHANGE, LATER, TELL
@@ -180,19 +181,19 @@ class Keeping:
         except FailureError:
             workflow.logger.info("the incident is closed; its stack lives on")
 
-    def _tell(self, kind: PageKind, text: str) -> None:
+    def _tell(self, kind: PageKind, text: str, severity: Severity | None = None) -> None:
         """Tell people, beside everything else: a pager that is down must not keep anything standing."""
-        task = asyncio.create_task(self._told(kind, text))
+        task = asyncio.create_task(self._told(kind, text, severity))
         self._aside.add(task)
         task.add_done_callback(self._aside.discard)
 
-    async def _told(self, kind: PageKind, text: str) -> None:
+    async def _told(self, kind: PageKind, text: str, severity: Severity | None = None) -> None:
         stack = self._given.stack
         page = Page(
             incident=stack.incident,
             cluster=stack.cluster,
             kind=kind,
-            severity=self._given.severity,
+            severity=severity or self._given.severity,
             title=self._given.title,
             text=text,
             dedup_key=f"{stack.incident}/{kind}/{workflow.now().isoformat()}",

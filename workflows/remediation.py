@@ -5,7 +5,7 @@ when the stack expires and still obeys people.
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         Stack,
         StackRequest,
     )
+    from signals.threats import Severity
 
 from workflows.approval import ApprovalGate
 from workflows.commands import Commanded
@@ -54,6 +55,7 @@ class RemediationWorkflow(Turning, Expiring, Commanded):
         self._trouble = ""
         self._not_before = workflow.now()
         self._tries: dict[str, int] = {}
+        self._warned: datetime | None = None
         self._aside: set[asyncio.Task[None]] = set()
 
     @workflow.run
@@ -169,6 +171,11 @@ class RemediationWorkflow(Turning, Expiring, Commanded):
     def changed(self, *said: Any) -> None:
         """Look again, and hold what was applied."""
         self._changed = True
+
+    @workflow.signal(description="The executor holds on what nobody answers for")
+    def unanswered(self, *said: Any) -> None:
+        """Page it: the executor itself has no way to people."""
+        self._tell(PageKind.PAGE, str(heard(said))[:200], Severity.CRITICAL)
 
     @workflow.signal(description="The incident was cancelled")
     def cancelled(self, *said: Any) -> None:

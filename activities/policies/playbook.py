@@ -62,9 +62,9 @@ def _wanted(suspect: Suspect, policy: Policy) -> Iterator[Want]:
     subject = suspect.event.subject
     if suspect.tier >= Tier.ISOLATE:
         seconds = policy.isolate_ttl_seconds
-        yield Want("isolate_pod", subject, seconds, OnExpiry.ASK, "cut every connection of")
+        yield Want("isolate_pod", subject, seconds, policy.on_expiry.isolate, "cut every connection of")
         for step in policy.isolate_steps:
-            on_expiry = OnExpiry.ASK if step is Step.FREEZE else OnExpiry.RELEASE
+            on_expiry = policy.on_expiry.freeze if step is Step.FREEZE else OnExpiry.RELEASE
             yield Want(step.value, subject, seconds, on_expiry, WORDS[step], deferred=True)
         return
     seconds = policy.restrict_ttl_seconds
@@ -72,8 +72,8 @@ def _wanted(suspect: Suspect, policy: Policy) -> Iterator[Want]:
     for peer in sorted(peers, key=lambda peer: peer.model_dump_json()):
         where = peer.address if peer.port is None else f"{peer.address}:{peer.port}"
         what = f"block the flow to or from {where} of"
-        yield Want("block_flow", subject, seconds, OnExpiry.RELEASE, what, peer)
-    yield Want("annotate_pod", subject, seconds, OnExpiry.RELEASE, "mark as quarantined")
+        yield Want("block_flow", subject, seconds, policy.on_expiry.restrict, what, peer)
+    yield Want("annotate_pod", subject, seconds, policy.on_expiry.restrict, "mark as quarantined")
 
 
 _OF_ONE_POD = frozenset({"block_flow", "annotate_pod"})

@@ -52,6 +52,9 @@ class Nobody:
     async def tell(self, incident: str) -> None:
         """Do nothing."""
 
+    async def page(self, incident: str, text: str) -> None:
+        """Page nobody."""
+
     async def ensure(self, incident: str, action_ids: list[str]) -> None:
         """Do nothing."""
 

@@ -48,8 +48,9 @@ from tests.vertical.scene import ATTACKER, Scene
 from tests.vertical.stage import Stage, until
 from workers.__main__ import keys
 from workers.bus import Bus
+from workers.overdue import GRACE
 from workers.settings import Settings
-from workers.sweeper import GRACE, Sweeper
+from workers.sweeper import Sweeper
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -78,6 +79,9 @@ class Nobody:
 
     async def tell(self, incident: str) -> None:
         """Hear nothing."""
+
+    async def page(self, incident: str, text: str) -> None:
+        """Page nobody."""
 
     async def ensure(self, incident: str, action_ids: list[str]) -> None:
         """Do nothing."""

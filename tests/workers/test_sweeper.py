@@ -15,6 +15,7 @@ from signals.catalog import load
 from signals.decisions import OnExpiry, PlannedAction
 from signals.entities import ClusterRef, Entity
 from signals.errors import Refused, Unavailable
+from signals.policy import AfterExtensions, Policy
 from signals.receipts import ActionState, Receipt
 from tests.workflows.world import Bucket, essence
 from workers.sweeper import Sweeper
@@ -30,12 +31,16 @@ class Owner:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.ensured: list[str] = []
+        self.paged: list[str] = []
         self.silent = False
 
     async def tell(self, incident: str) -> None:
         if self.silent:
             raise Unavailable("Temporal is down")
         self.told.append(incident)
+
+    async def page(self, incident: str, text: str) -> None:
+        self.paged.append(text)
 
     async def ensure(self, incident: str, action_ids: list[str]) -> None:
         self.ensured.append(incident)
@@ -285,3 +290,37 @@ async def test_a_namespace_that_refuses_stops_the_sweep_of_no_other(scene: Scene
     scene.now = NOW + timedelta(hours=2)
     await scene.sweeper.sweep()
     assert await scene.policies() == ["theirs"]
+
+
+async def test_what_is_held_on_is_paged_each_time(scene: Scene) -> None:
+    await scene.isolate(OnExpiry.ASK)
+    for hours in (2, 4):
+        scene.now = NOW + timedelta(hours=hours)
+        await scene.sweeper.sweep()
+    assert scene.owner.paged == ["nobody answers for this containment; it is held on hourly"] * 2
+
+
+async def test_silence_holds_only_so_long_where_the_policy_says_so(scene: Scene) -> None:
+    await scene.isolate(OnExpiry.ASK)
+    policy = Policy(extensions=1, isolate_ttl_seconds=7200, after_extensions=AfterExtensions.RELEASE)
+    sweeper = Sweeper(scene.cluster, scene.records, ACTIONS, scene.owner, lambda: scene.now, policy=policy)
+    scene.now = NOW + timedelta(hours=2)
+    await sweeper.sweep()
+    assert len(await scene.policies()) == 2
+    scene.now = NOW + timedelta(hours=6)
+    await sweeper.sweep()
+    assert await scene.policies() == ["theirs"]
+
+
+async def test_the_owner_hears_that_nothing_is_left_and_is_told_later_if_it_could_not_be(
+    scene: Scene,
+) -> None:
+    await scene.isolate()
+    await scene.sweeper.sweep()
+    await scene.cluster.delete(NAMESPACES.ref("shop"))
+    scene.owner.silent = True
+    await scene.sweeper.sweep()
+    scene.owner.silent = False
+    await scene.sweeper.sweep()
+    await scene.sweeper.sweep()
+    assert len(scene.owner.told) == 1

@@ -22,7 +22,7 @@ from activities.notify import Notifying
 from activities.remediate import Remediating
 from signals.catalog import load
 from signals.envelope import Signer
-from signals.policy import Policy
+from signals.policy import AfterExtensions, Policy
 from signals.subjects import (
     FORENSIC_INVESTIGATOR,
     LIAISON,
@@ -35,7 +35,7 @@ from workflows.incident import IncidentWorkflow
 from workflows.remediation import RemediationWorkflow
 from workflows.sandbox import RUNNER
 
-ISOLATES = Policy(isolate_steps=())
+ISOLATES = Policy(isolate_steps=(), after_extensions=AfterExtensions.RELEASE)
 """Tier 3 isolates and does nothing more: what most tests of workflows are about."""
 DYNAMIC = (
     "frontend.WorkflowTimeSkippingEnabled=true",

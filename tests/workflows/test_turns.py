@@ -8,19 +8,28 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
+from activities import release
 from activities.adapters.memory import MemoryCluster
-from activities.ports import FREEZES, NETWORK_POLICIES, POD_DISRUPTION_BUDGETS, PODS, ROLE_BINDINGS, Manifest
+from activities.ports import (
+    FREEZES,
+    NAMESPACES,
+    NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    ROLE_BINDINGS,
+    Manifest,
+)
 from signals.approvals import Verb
 from signals.errors import NotFound, Refused
 from signals.incidents import Incident, IncidentState
-from signals.pages import PageKind
+from signals.pages import Page, PageKind
 from signals.plans import ObjectRef
 from signals.policy import Policy, Tier4
 from signals.receipts import ActionState, Receipt
 from signals.subjects import remediation_id
-from signals.threats import Mode
+from signals.threats import Mode, Peer, Severity
 from tests.workflows.running import running
 from tests.workflows.world import CLUSTER, Place, World, essence, settled
 
@@ -286,3 +295,76 @@ async def test_in_approve_mode_the_whole_of_it_is_one_approval(whole: World) -> 
     assert answer.accepted, answer
     done = await whole.until(handle, lambda one: states(one)["evict_pod"] is ActionState.DONE)
     assert {receipt.approved_by for receipt in done.receipts} == {"oncall"}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def now(whole: World) -> AsyncIterator[None]:
+    """Set the executor's clock back to now afterwards."""
+    yield
+    whole.clock.ahead = timedelta()
+
+
+def said(world: World, handle: WorkflowHandle[Any, Any], text: str) -> list[Page]:
+    return [page for page in world.pages.about(handle.id) if text in page.text]
+
+
+async def passes(world: World, handle: WorkflowHandle[Any, Any], time: timedelta) -> None:
+    world.clock.ahead += time
+    await world.environment.fast_forward(handle, time)
+
+
+@pytest.mark.usefixtures("now")
+async def test_nobody_is_let_go_because_nobody_answered_and_it_grows_louder(whole: World) -> None:
+    place = await whole.place(owner="ReplicaSet")
+    await budget(whole, place)
+    handle = await whole.open(whole.event(place), extensions=1, holds_on=True)
+    await whole.until(handle, settled)
+    owner = whole.client.get_workflow_handle(remediation_id(handle.id))
+    await passes(whole, owner, timedelta(hours=24, seconds=5))
+    await whole.until(handle, lambda one: by_type(one)["isolate_pod"].extended == 1)
+    for held, hours in ((1, 24), (2, 1)):
+        await passes(whole, owner, timedelta(hours=hours))
+        await whole.until(handle, lambda _, n=held: len(said(whole, handle, "held on for an hour")) >= n)  # type: ignore[misc]  # a default binds the number
+    assert {one.severity for one in said(whole, handle, "held on for an hour")} == {Severity.CRITICAL}
+    assert by_type(await handle.query("incident", result_type=Incident))["isolate_pod"].state.stands
+    assert (await whole.say(handle, Verb.UNDO)).accepted
+
+
+@pytest.mark.usefixtures("now")
+async def test_people_are_told_before_something_is_put_back_by_itself(whole: World) -> None:
+    place = await whole.place(owner="ReplicaSet")
+    blocked = whole.event(place, confidence=0.7, peer=Peer(address="203.0.113.7", port=443))
+    handle = await whole.open(blocked, lead_seconds=900)
+    await whole.until(handle, settled)
+    owner = whole.client.get_workflow_handle(remediation_id(handle.id))
+    await passes(whole, owner, timedelta(hours=4) - timedelta(minutes=14))
+    await whole.until(handle, lambda _: bool(said(whole, handle, "put back in 14 min")))
+    assert len((await whole.standing(place))[2]) == 2
+    await passes(whole, owner, timedelta(minutes=15))
+    await whole.until(handle, lambda one: one.summary.state is IncidentState.UNDONE)
+
+
+async def test_what_was_released_past_the_incident_is_said_and_not_written_again(whole: World) -> None:
+    place = await whole.place(owner="ReplicaSet")
+    blocked = whole.event(place, confidence=0.7, peer=Peer(address="203.0.113.7", port=443))
+    handle = await whole.open(blocked)
+    await whole.until(handle, settled)
+    await release.release(whole.cluster, None, [place.namespace])
+    owner = whole.client.get_workflow_handle(remediation_id(handle.id))
+    await owner.signal("changed", {})
+    undone = await whole.until(handle, lambda one: one.summary.state is IncidentState.UNDONE)
+    assert "firebreak release" in undone.receipts[0].reason
+    assert len((await whole.standing(place))[2]) == 1
+    await owner.result()
+
+
+async def test_a_namespace_that_is_deleted_leaves_nothing_contained(whole: World) -> None:
+    place = await whole.place(owner="ReplicaSet")
+    blocked = whole.event(place, confidence=0.7)
+    handle = await whole.open(blocked)
+    await whole.until(handle, settled)
+    await whole.cluster.delete(NAMESPACES.ref(place.namespace))
+    owner = whole.client.get_workflow_handle(remediation_id(handle.id))
+    await owner.signal("changed", {})
+    await whole.until(handle, lambda one: one.summary.state is IncidentState.UNDONE)
+    await owner.result()
