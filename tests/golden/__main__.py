@@ -8,17 +8,27 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from pathlib import Path
 
+from signals.policy import Policy, Tier4
 from tests.golden import fingerprints
 from tests.golden.cases import CASES
 from tests.golden.shelf import GOLDEN, Shelf
 from tests.golden.stage import Faltering, Slow, Stage
-from tests.workflows.running import running
+from tests.golden.whole import WHOLE
+from tests.workflows.running import ISOLATES, running
 
 
 async def make(shelf: Shelf, names: list[str]) -> int:
     """Play these cases and keep what is new; return how many files were added."""
+    isolating = [name for name in names if name not in WHOLE]
+    added = await _played(shelf, isolating, ISOLATES) if isolating else 0
+    whole = [name for name in names if name in WHOLE]
+    return added + (await _played(shelf, whole, Policy(tier4=Tier4.HOLD)) if whole else 0)
+
+
+async def _played(shelf: Shelf, names: list[str], policy: Policy) -> int:
+    """Play cases in a world of this policy."""
     added = 0
-    async with running(Faltering(), Slow()) as world:
+    async with running(Faltering(), Slow(), policy) as world:
         for name in names:
             began = time.monotonic()
             stage = Stage(world, name)

@@ -17,6 +17,7 @@ from signals.requests import RemediationInput, StackRequest
 from signals.subjects import ORCHESTRATOR, REMEDIATION_WORKFLOW, remediation_id
 from signals.threats import Mode, Peer, Severity
 from tests.golden.stage import Faltering, Handle, Slow, Stage, answered
+from tests.golden.whole import WHOLE
 from tests.workflows.world import CLUSTER, CROWDED, Place, settled
 from workflows.options import TASK_TIMEOUT
 
@@ -487,4 +488,5 @@ CASES = MappingProxyType(
             false_alarm_then_news, news_while_closing,
         )
     }
+    | WHOLE
 )  # fmt: skip

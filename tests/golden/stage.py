@@ -39,12 +39,26 @@ class Faltering(MemoryCluster):
     def __init__(self) -> None:
         super().__init__(CLUSTER)
         self.failures = 0
+        self.frozen: dict[str, asyncio.Event] = {}
+        """Namespaces in which a freeze takes its time."""
+        self.blind: set[str] = set()
+        """Namespaces in which nothing can be captured."""
 
     async def create(self, ref: ObjectRef, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        if ref.resource == "captures":
+            return self._captured(manifest)
+        if ref.resource == "freezes" and not dry_run and manifest["spec"]["namespace"] in self.frozen:
+            await self.frozen[manifest["spec"]["namespace"]].wait()
         if self.failures and not dry_run:
             self.failures -= 1
             raise Unavailable("the API server is restarting")
         return await super().create(ref, manifest, dry_run=dry_run)
+
+    def _captured(self, manifest: Manifest) -> Manifest:
+        if any(target["namespace"] in self.blind for target in manifest["spec"]["targets"]):
+            raise Unavailable("the capturer does not answer")
+        item = {"name": "log", "what": "log of container web", "sha256": "ab", "size": 3}
+        return {"status": {"items": [item], "manifest": "cd"}}
 
 
 class Slow(Pages):

@@ -24,7 +24,7 @@ from workflows.remediation import RemediationWorkflow
 
 pytestmark = pytest.mark.timeout(180)
 
-MOST_BYTES = 1_500_000
+MOST_BYTES = 2_500_000
 
 
 @cache
