@@ -207,8 +207,9 @@ def _by_name(objects: Iterable[Located], kind: str) -> dict[str, Object]:
 def _frozen(objects: Iterable[Located]) -> Iterator[str]:
     for one in objects:
         if one.object["kind"] == "Freeze":
-            spec = one.object.get("spec") or {}
-            yield f"{spec.get('namespace')}/{spec.get('pod')}"
+            with naming(one):
+                spec = one.object.get("spec") or {}
+                yield f"{spec.get('namespace')}/{spec.get('pod')}"
 
 
 def _ones(places: range) -> int:

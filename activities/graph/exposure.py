@@ -6,7 +6,7 @@ from activities.graph.manifests import Located
 from activities.graph.network_policy import Object
 from activities.graph.possessions import containers
 from activities.graph.steps import Granted
-from activities.graph.workloads import Member
+from activities.graph.workloads import Member, naming
 
 _OUTSIDE = frozenset({"NodePort", "LoadBalancer"})
 
@@ -21,7 +21,9 @@ def exposed(objects: Sequence[Located], pods: Sequence[Member]) -> dict[int, Gra
     found: dict[int, Granted] = {}
     behind: dict[tuple[str, str], Granted] = {}
     for key, manifest in services.items():
-        spec = manifest.get("spec") or {}
+        with naming(f"Service {'/'.join(key)}"):
+            spec = manifest.get("spec") or {}
+            dict(spec.get("selector") or {})
         if spec.get("type") in _OUTSIDE or spec.get("externalIPs"):
             behind[key] = Granted.by(f"Service/{'/'.join(key)}", manifest, f"spec.type: {spec.get('type')}")
     for key, granted in _ingresses(objects):
@@ -40,7 +42,9 @@ def _ingresses(objects: Iterable[Located]) -> Iterator[tuple[tuple[str, str], Gr
     for one in objects:
         if one.object["kind"] == "Ingress":
             namespace, name = one.object["metadata"]["namespace"], one.object["metadata"]["name"]
-            for service in _backends(one.object.get("spec") or {}):
+            with naming(one):
+                services = [*_backends(one.object.get("spec") or {})]
+            for service in services:
                 yield (
                     (namespace, service),
                     Granted.by(f"Ingress/{namespace}/{name}", one.object, f"backend {service}"),

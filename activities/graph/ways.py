@@ -13,11 +13,13 @@ from activities.graph.selectors import members
 from activities.graph.steps import Granted
 from activities.graph.tiers import Tier
 from activities.graph.verdicts import Answer, reasons
+from activities.graph.workloads import naming
 
 _USUAL_PORTS = (443, 6443)
 """Ports of API servers, where the objects do not say which."""
 MOST_NAMED = 20
 """Policies that are named one by one because they are not modelled."""
+_SERVICE = "kubernetes.io/service-name"
 IMDS = "169.254.169.254"
 """Where clouds hand out the credentials of the node."""
 
@@ -45,25 +47,30 @@ class Met(NamedTuple):
 
 
 def servers(objects: Iterable[Located]) -> list[Server]:
-    """Return the addresses of the API server: the endpoints of the service `default/kubernetes`."""
+    """Return the addresses of the API server: the endpoints of the service `default/kubernetes`.
+
+    Raises:
+        BadInput: an object cannot be understood; it is named by file and line.
+    """
     found: list[Server] = []
     for one in objects:
-        manifest, metadata = one.object, one.object["metadata"]
-        if metadata.get("namespace") != "default":
-            continue
-        labels = metadata.get("labels") or {}
-        if manifest["kind"] == "EndpointSlice" and (
-            labels.get("kubernetes.io/service-name") == "kubernetes" or metadata["name"] == "kubernetes"
-        ):
-            addresses = [
-                text for end in manifest.get("endpoints") or () for text in end.get("addresses") or ()
-            ]
-            found += _all(addresses, manifest.get("ports") or ())
-        elif manifest["kind"] == "Endpoints" and metadata["name"] == "kubernetes":
-            for subset in manifest.get("subsets") or ():
-                addresses = [end.get("ip") for end in subset.get("addresses") or ()]
-                found += _all(addresses, subset.get("ports") or ())
+        if one.object["metadata"].get("namespace") == "default":
+            with naming(one):
+                found += _serving(one.object)
     return sorted({*found})
+
+
+def _serving(manifest: Object) -> Iterator[Server]:
+    name, labels = manifest["metadata"]["name"], manifest["metadata"].get("labels") or {}
+    if manifest["kind"] == "EndpointSlice" and "kubernetes" in (labels.get(_SERVICE), name):
+        ends = manifest.get("endpoints") or ()
+        addresses = [text for end in ends for text in end.get("addresses") or ()]
+        yield from _all(addresses, manifest.get("ports") or ())
+    elif manifest["kind"] == "Endpoints" and name == "kubernetes":
+        for subset in manifest.get("subsets") or ():
+            yield from _all(
+                [end.get("ip") for end in subset.get("addresses") or ()], subset.get("ports") or ()
+            )
 
 
 def _all(addresses: Sequence[object], ports: Sequence[dict[str, object]]) -> Iterator[Server]:

@@ -17,7 +17,7 @@ from activities.graph.rights import CONTROLLERS, Rights, Version
 from activities.graph.steps import Granted
 from activities.graph.universe import HostNetwork
 from activities.graph.ways import Ways, servers
-from activities.graph.workloads import Member, pods
+from activities.graph.workloads import Member, naming, pods
 
 _DEFAULT = Located(
     {
@@ -136,7 +136,8 @@ def _version(nodes: Iterable[Object]) -> Version:
     """Return the version of the newest kubelet: the API server is never older."""
     found = []
     for node in nodes:
-        text = str(((node.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion") or "")
+        with naming(f"Node {node['metadata']['name']}"):
+            text = str(((node.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion") or "")
         found += [version] if (version := parsed_version(text)) else []
     return max(found, default=None)
 

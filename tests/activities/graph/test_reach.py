@@ -529,3 +529,31 @@ def test_what_is_remembered_of_a_pod_is_all_that_reach_looks_at(made: Manifest) 
     again = restore(named, "5", kept.body)
     assert possession(again, {}) == possession(made, {})
     assert tiers(ask("pod/shop/web", again, node("n"))) == tiers(ask("pod/shop/web", made, node("n")))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        thing("discovery.k8s.io/v1", "EndpointSlice", "kubernetes", "default", endpoints=["x"], ports=[1]),
+        thing("networking.k8s.io/v1", "Ingress", "in", "shop", spec={"rules": ["x"]}),
+        thing("v1", "Service", "web", "shop", spec={"type": "NodePort", "selector": "x"}),
+        thing("firebreak.dev/v1alpha1", "Freeze", "f", spec="x"),
+        thing("v1", "Node", "n", status="x"),
+        thing("v1", "Pod", "p", "shop", spec={"containers": ["x"]}),
+    ],
+)
+def test_what_cannot_be_understood_is_named(broken: Manifest) -> None:
+    with pytest.raises(BadInput, match="cannot be understood"):
+        ask("ip/203.0.113.9", WEB, broken)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        pod("web", volumes=None, container={"env": None, "ports": None, "volumeMounts": None}),
+        pod("web", volumes=[{"name": "v", "secret": None}], serviceAccountName=None, nodeName=None),
+        pod("web", container={"securityContext": {"capabilities": {"add": None}}}),
+    ],
+)
+def test_what_is_empty_is_as_absent(empty: Manifest) -> None:
+    assert tiers(ask("pod/shop/web", empty)) == {"sa/shop/default": "direct"}
