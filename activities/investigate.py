@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
+from activities.kept import keep
 from activities.ports import Cluster, Manifest, Resource
 from activities.probe import Answer, Probe, Reads
 from activities.witnesses import LOOKBACK, Ask, hear
@@ -32,9 +33,10 @@ class Investigating:
         cluster: Cluster,
         probes: Mapping[str, Probe],
         witnesses: Mapping[str, Ask] | None = None,
+        past: Ask | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the API server as the investigator's own ServiceAccount, the probes by name, and who watches."""
+        """Take the API server as the investigator's own identity, the probes, who watches, who keeps the past."""
         # Loads networkx: not for workflows, which import this module for the method's name alone.
         from activities.blast import radius
         from activities.graph.evidence import fold
@@ -42,6 +44,7 @@ class Investigating:
         self._cluster = cluster
         self._probes = probes
         self._witnesses = witnesses or {}
+        self._past = past
         self._now = now
         self._fold = fold
         self._radius = radius
@@ -56,7 +59,9 @@ class Investigating:
             return Investigation(missing=(f"nothing was asked: {request.cluster} is not our cluster",))
         subjects = request.subjects[:MOST_SUBJECTS]
         now = self._now()
-        hearing = asyncio.create_task(hear(self._witnesses, subjects, (request.since or now) - LOOKBACK, now))
+        since = (request.since or now) - LOOKBACK
+        hearing = asyncio.create_task(hear(self._witnesses, subjects, since, now))
+        keeping = asyncio.create_task(keep(self._past, request.incident, subjects, since, now))
         sight = Sight(self._cluster)
         questions = [
             (probe, subject)
@@ -70,10 +75,11 @@ class Investigating:
                 *(_ask(probe, sight, subject) for probe, subject in questions), return_exceptions=True
             )
             reached = await reaching
-            heard = await hearing
+            heard = [*await hearing, await keeping]
         finally:
             reaching.cancel()
             hearing.cancel()
+            keeping.cancel()
             await sight.close()
         said = [_answer(*question, answer) for question, answer in zip(questions, answers, strict=True)]
         said += heard

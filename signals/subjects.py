@@ -75,6 +75,8 @@ REPLAYS_BUCKET = "replays"
 
 OBSERVATIONS = "observations"
 """Service of every detecting agent: what it saw of one entity."""
+STATE, SLICES = "state", "slices"
+"""Services of the context store: what was at a moment, and keeping what an incident needs of the past."""
 QUEUE = "replicas"
 """Queue group of an agent's replicas: each message reaches one of them."""
 FREEZES = "freezes"
@@ -175,6 +177,10 @@ def threat_subject(agent: str, detector: str) -> str:
 def service_subject(agent: str, name: str) -> str:
     """Return the subject on which one agent answers questions of one kind."""
     return f"firebreak.ask.{agent}.{name}"
+
+
+PAST = tuple(service_subject(CONTEXT_STORE, name) for name in (STATE, SLICES, OBSERVATIONS))
+"""What the context store answers, and the investigator asks."""
 
 
 def serving_agent(subject: str) -> str:

@@ -13,9 +13,10 @@ from activities.graph.chronology import SECOND
 from activities.graph.collected import COLLECTED, METADATA_ONLY, Kind
 from activities.ports import Cluster, Following
 from signals.errors import FirebreakError, SettingsInvalid
-from signals.subjects import CONTEXT_STORE, state_bucket
+from signals.subjects import CONTEXT_STORE, OBSERVATIONS, SLICES, STATE, service_subject, state_bucket
 from workers.agent import Agent, Context, until_stopped
 from workers.causes import Causes
+from workers.past_answers import PastAnswers
 from workers.remembering import Remembering, now
 from workers.settings import Settings
 from workers.tail import Tail
@@ -90,6 +91,11 @@ async def run(context: Context) -> None:
             causes = Causes(remembering, writer)
             tail = Tail(told.audit_log_file, context.bus.kv(state_bucket(CONTEXT_STORE)), causes)
             work += [tail.follow(), causes.join()]
+        folder = writer.path.parent / "incidents"
+        answers = PastAnswers(writer.path, folder, context.cluster.ref)
+        services = {STATE: answers.state, SLICES: answers.slice, OBSERVATIONS: answers.observations}
+        for name, answer in services.items():
+            await context.bus.serve(service_subject(CONTEXT_STORE, name), answer, concurrency=2)
         tasks = [asyncio.create_task(one) for one in work]
         context.ready()
         await until_stopped(context, *tasks)

@@ -8,7 +8,14 @@ from activities.probe import Probe
 from activities.witnesses import DEADLINE, Ask
 from signals.catalog import load
 from signals.errors import SettingsInvalid
-from signals.subjects import DETECTING, FORENSIC_INVESTIGATOR, OBSERVATIONS, service_subject
+from signals.subjects import (
+    CONTEXT_STORE,
+    DETECTING,
+    FORENSIC_INVESTIGATOR,
+    OBSERVATIONS,
+    SLICES,
+    service_subject,
+)
 from workers.agent import BUILD_ID, Agent, Context
 
 AT_ONCE = 8
@@ -19,8 +26,9 @@ async def run(context: Context) -> None:
     """Answer `collect_evidence` on this agent's own task queue until told to stop."""
     if context.temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
-    witnesses = {agent: _witness(context, agent) for agent in DETECTING}
-    investigating = Investigating(context.cluster, load(activities.probes, Probe), witnesses)
+    witnesses = {agent: _asking(context, agent, OBSERVATIONS) for agent in (*DETECTING, CONTEXT_STORE)}
+    past = _asking(context, CONTEXT_STORE, SLICES)
+    investigating = Investigating(context.cluster, load(activities.probes, Probe), witnesses, past)
     worker = Worker(
         context.temporal,
         task_queue=FORENSIC_INVESTIGATOR,
@@ -33,9 +41,9 @@ async def run(context: Context) -> None:
         await context.stopping.wait()
 
 
-def _witness(context: Context, agent: str) -> Ask:
-    """Return how one agent is asked what it has seen."""
-    subject = service_subject(agent, OBSERVATIONS)
+def _asking(context: Context, agent: str, service: str) -> Ask:
+    """Return how one agent's service is asked."""
+    subject = service_subject(agent, service)
 
     async def ask(question: bytes) -> bytes:
         return await context.bus.ask(subject, question, DEADLINE)

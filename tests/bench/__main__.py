@@ -15,7 +15,7 @@ from pathlib import Path
 from temporalio.worker import Worker
 
 from activities.ports import Resource
-from tests.bench import graph
+from tests.bench import graph, store
 from tests.bench.ceiling import QUEUE, Bare, CeilingWorkflow, Writing
 from tests.bench.ground import Ground, Victim, broken
 
@@ -141,9 +141,19 @@ def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201
 
 
+ALONE: Mapping[str, Callable[[Callable[[str], None]], Mapping[str, Mapping[str, float | str]]]] = {
+    "graph": graph.main,
+    "store": store.main,
+}
+"""Measurements that need no servers, each to be had alone by its name."""
+
+
 if __name__ == "__main__":
-    arguments = [one for one in sys.argv[1:] if one != "graph"]
-    figures: Mapping[str, Mapping[str, float | str]] = graph.main(say)
-    if "graph" not in sys.argv[1:]:
-        figures = {**figures, **asyncio.run(main())}
+    chosen = [one for one in sys.argv[1:] if one in ALONE]
+    arguments = [one for one in sys.argv[1:] if one not in ALONE]
+    figures: dict[str, Mapping[str, float | str]] = {}
+    for name in chosen or ALONE:
+        figures |= ALONE[name](say)
+    if not chosen:
+        figures |= asyncio.run(main())
     Path(arguments[0] if arguments else "bench.json").write_text(json.dumps(figures, indent=2) + "\n")

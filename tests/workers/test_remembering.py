@@ -26,8 +26,8 @@ from tests.workers.past_script import KINDS, Script
 from workers.remembering import now
 from workers.stack.leash import Leash
 
-AWAY = 5
-"""Changes that happen while the store is dead, at least: it is started again then."""
+AWAY = 12
+"""Changes that happen while the store is dead."""
 PAUSE = 0.04
 Record = Callable[[str, object], None]
 SEED = 20261125
@@ -163,11 +163,10 @@ class Deaths:
     store: Follower
     numbers: dict[int, int]
     dead: list[tuple[int, int]] = field(default_factory=list)
-    back: list["asyncio.Task[None]"] = field(default_factory=list)
     _killed: int = 0
 
-    def after(self, number: int) -> None:
-        """Kill it, or start it again, if this change is the one."""
+    async def after(self, number: int) -> None:
+        """Kill it, or start it again and wait for it, if this change is the one."""
         if number in self.numbers:
             self._killed = now() - SECOND
             self.store.kill()
@@ -175,11 +174,8 @@ class Deaths:
             if self.numbers[number - AWAY] % 2:
                 self.store.too_late()
             self.store.start()
-            self.back.append(asyncio.create_task(self._return(self._killed)))
-
-    async def _return(self, killed: int) -> None:
-        await self.store.alive(now())
-        self.dead.append((killed, now()))
+            await self.store.alive(now())
+            self.dead.append((self._killed, now()))
 
 
 async def played(
@@ -196,11 +192,10 @@ async def played(
         for number in range(1, changes + 1):
             await script.change()
             await asyncio.sleep(PAUSE)
-            deaths.after(number)
+            await deaths.after(number)
             if number % (changes // checkpoints) == 0:
                 shown.append((now(), await script.read()))
                 await asyncio.sleep(PAUSE)
-        await asyncio.gather(*deaths.back)
         last = await cluster.create(
             SERVICE_ACCOUNTS.ref(f"{script.mark}-last", script.namespace),
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {}},
@@ -230,7 +225,7 @@ def judged(record: Record, tally: Tally, gaps: int, script: Script, kills: int, 
     assert tally.wrong == [], figures
     assert tally.compared > 500, figures
     assert tally.excused <= share * tally.compared, figures
-    assert tally.excused_alive <= 0.01 * tally.compared, figures
+    assert tally.excused_alive <= 0.05 * tally.compared, figures
     record("the past", figures)
     assert gaps >= kills // 2 * len(KINDS), figures
     assert set(script.counts) == {"create", "relabel", "delete"}
@@ -240,7 +235,7 @@ async def test_the_past_is_what_the_server_showed_though_the_store_was_killed(
     control_plane: ControlPlane, tmp_path: Path, record_testsuite_property: Record
 ) -> None:
     tally, gaps, script = await played(control_plane, tmp_path, changes=160, checkpoints=32, kills=2)
-    judged(record_testsuite_property, tally, gaps, script, 2, 0.25)
+    judged(record_testsuite_property, tally, gaps, script, 2, 0.15)
 
 
 @pytest.mark.slow
@@ -249,4 +244,4 @@ async def test_all_of_a_thousand_changes_are_as_the_server_showed_them_at_two_hu
     control_plane: ControlPlane, tmp_path: Path, record_testsuite_property: Record
 ) -> None:
     tally, gaps, script = await played(control_plane, tmp_path, changes=1000, checkpoints=200, kills=8)
-    judged(record_testsuite_property, tally, gaps, script, 8, 0.25)
+    judged(record_testsuite_property, tally, gaps, script, 8, 0.15)

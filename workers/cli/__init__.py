@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
@@ -17,7 +17,7 @@ from typing import NoReturn
 from signals.catalog import load
 from signals.errors import BadInput, FirebreakError, Refused, Unavailable
 from workers.cli import verbs
-from workers.cli.verb import Verb, program
+from workers.cli.verb import Verb, program, shared_arguments
 
 
 class Exit(IntEnum):
@@ -118,21 +118,9 @@ def _parser(known: Mapping[str, Verb]) -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.set_defaults(state=None, output="table")
-    shared = _shared()
-    _shared(parser)
+    shared = shared_arguments()
+    shared_arguments(parser)
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in known.items():
         verb.arguments(commands.add_parser(name, help=verb.help, description=verb.help, parents=[shared]))
-    return parser
-
-
-def _shared(parser: ArgumentParser | None = None) -> ArgumentParser:
-    """Add the options that may stand before or after the verb; unsaid, neither place undoes the other."""
-    parser = parser or ArgumentParser(add_help=False)
-    parser.add_argument(
-        "--state", metavar="DIR", type=Path, default=SUPPRESS, help="folder of the stack (FIREBREAK_STATE)"
-    )
-    parser.add_argument(
-        "-o", "--output", choices=("table", "json", "yaml"), default=SUPPRESS, help="default: table"
-    )
     return parser

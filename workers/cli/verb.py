@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,18 @@ class Verb:
 
 def no_arguments(parser: ArgumentParser) -> None:
     """Add nothing: for verbs that take no arguments of their own."""
+
+
+def shared_arguments(parser: ArgumentParser | None = None) -> ArgumentParser:
+    """Add the options that may stand before or after the verb; unsaid, neither place undoes the other."""
+    parser = parser or ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--state", metavar="DIR", type=Path, default=SUPPRESS, help="folder of the stack (FIREBREAK_STATE)"
+    )
+    parser.add_argument(
+        "-o", "--output", choices=("table", "json", "yaml"), default=SUPPRESS, help="default: table"
+    )
+    return parser
 
 
 def state_dir(options: Namespace) -> Path:

@@ -1,15 +1,18 @@
 """`firebreak context`: what the cluster was at any moment, who made it so, and how sure that is."""
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.cli.moments import moment, takes_moments
 from workers.cli.past import store_arguments
-from workers.cli.verb import Verb
+from workers.cli.verb import Verb, shared_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from activities.graph.slices import Slice
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -31,8 +34,26 @@ def arguments(parser: ArgumentParser) -> None:
     diff.add_argument("before", metavar="T1", type=moment, help="the earlier moment")
     diff.add_argument("after", metavar="T2", type=moment, help="the later moment")
     status = questions.add_parser("status", help="how much is remembered, since when, and what is not")
-    for one in (at, history, diff, status):
+    export = questions.add_parser(
+        "export", help="the past that an incident needs, as a file that proves itself"
+    )
+    takes_moments(export)
+    export.add_argument("file", metavar="FILE", type=Path, help="a new file")
+    export.add_argument("--incident", required=True, metavar="ID", help="what was kept for this incident")
+    export.add_argument("--since", metavar="T", type=moment, help="cut it anew, from this moment")
+    export.add_argument("--until", metavar="T", type=moment, help="until this moment (default: now)")
+    export.add_argument(
+        "--namespace", "-n", action="append", default=[], metavar="NAME", help="only of this one"
+    )
+    verify = questions.add_parser("verify", help="prove such a file, with nothing else alive")
+    verify.add_argument("file", metavar="FILE", type=Path, help="what `export` wrote")
+    verify.add_argument(
+        "--head", metavar="SHA256", default="", help="the head that the incident has on record"
+    )
+    for one in (at, history, diff, status, export):
         store_arguments(one)
+    for one in (at, history, diff, status, export, verify):
+        shared_arguments(one)
     parser.set_defaults(question="status", store=None)
 
 
@@ -43,6 +64,8 @@ def run(options: Namespace) -> int:
         "history": _history,
         "diff": _diff,
         "status": _status,
+        "export": _export,
+        "verify": _verify,
     }
     return answers[options.question](options)
 
@@ -157,6 +180,52 @@ def _status(options: Namespace) -> int:
 
     emit(options, document, table)
     return 0
+
+
+def _export(options: Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from activities.adapters.version_slices import cut, keep
+    from signals.errors import BadInput, NotFound
+    from workers.cli.output import emit, note
+    from workers.cli.past import open_store
+    from workers.past_answers import slice_file
+
+    if options.file.exists():
+        raise BadInput(f"{options.file} exists; name a new file.")
+    with open_store(options) as store:
+        kept = slice_file(store.path.parent / "incidents", options.incident)
+        if options.since is not None:
+            since, until = _micros(options.since), _micros(options.until or datetime.now(UTC))
+            keep(options.file, cut(store, options.incident, since, until, tuple(options.namespace)))
+        elif kept.is_file():
+            options.file.write_bytes(kept.read_bytes())
+        else:
+            raise NotFound(f"Nothing was kept for {options.incident}; say what with --since T [-n NAME].")
+    found = _proved(options.file, "")
+    document = {"file": str(options.file), "versions": found.versions, "head": found.head}
+    emit(options, document, lambda: note(f"{found.versions} versions; head sha256:{found.head}"))
+    return 0
+
+
+def _verify(options: Namespace) -> int:
+    from workers.cli.output import emit, note
+
+    found = _proved(options.file, options.head.removeprefix("sha256:"))
+    document = {"versions": found.versions, "head": found.head, **found.header}
+    emit(options, document, lambda: note(f"It is whole: {found.versions} versions; head sha256:{found.head}"))
+    return 0
+
+
+def _proved(file: Path, head: str) -> "Slice":
+    from activities.graph.slices import verify
+    from signals.errors import BadInput
+
+    try:
+        with file.open("rb") as lines:
+            return verify(lines, head)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror}") from error
 
 
 VERB = Verb(

@@ -1,0 +1,162 @@
+"""Answers other agents about the past: a state, what changed around something, and the slice of an incident.
+
+Each answer is read from the file by a connection of its own, in a thread: whoever writes is not held up.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+
+from activities.adapters.version_file import VersionFile
+from activities.adapters.version_slices import cut, keep
+from activities.graph.past import Held, State, Version, Why, micros, moment
+from signals.entities import ClusterRef, Entity
+from signals.errors import BadInput
+from signals.observations import Observation, Observations, ObservationsQuery
+from signals.past import SliceAnswer, SliceQuery, StateAnswer, StateQuery
+from signals.subjects import CONTEXT_STORE
+
+PAGE_BYTES = 1 << 20
+"""About how much one page of a state holds."""
+QUIET = frozenset({"EndpointSlice", "ReplicaSet", "Node", "Job"})
+"""Kinds that controllers change all the time: they are no observations."""
+MOST_MISSING = 40
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class PastAnswers:
+    """Answers from one file, about one cluster."""
+
+    def __init__(self, file: Path, slices: Path, cluster: ClusterRef) -> None:
+        """Read this file, and keep slices in this folder."""
+        self._file = file
+        self._slices = slices
+        self._cluster = cluster
+
+    async def state(self, question: bytes) -> bytes:
+        """Answer a `StateQuery`."""
+        query = _read(StateQuery, question)
+        return (await asyncio.to_thread(self._state, query)).model_dump_json().encode()
+
+    async def observations(self, question: bytes) -> bytes:
+        """Answer an `ObservationsQuery`: what changed in the namespace of a thing, and around it."""
+        query = _read(ObservationsQuery, question)
+        return (await asyncio.to_thread(self._observations, query)).model_dump_json().encode()
+
+    async def slice(self, question: bytes) -> bytes:
+        """Answer a `SliceQuery`."""
+        query = _read(SliceQuery, question)
+        return (await asyncio.to_thread(self._slice, query)).model_dump_json().encode()
+
+    def _state(self, query: StateQuery) -> StateAnswer:
+        with VersionFile(self._file) as store:
+            state = store.state_at(micros(query.at))
+            rest = sorted((held for held in state.held if held[1] > query.after), key=lambda held: held[1])
+            items, following = _page(store.manifests(rest, query.kinds, query.namespaces))
+        return StateAnswer(
+            at=query.at,
+            objects=len(state.held),
+            uncertain=state.uncertain,
+            missing=_missing(state),
+            items=tuple(items),
+            next=following,
+        )
+
+    def _observations(self, query: ObservationsQuery) -> Observations:
+        since, until = micros(query.since), micros(query.until)
+        with VersionFile(self._file) as store:
+            found = store.between(since, until, [query.entity.namespace or ""])
+            known_since = _complete_since(store.state_at(since), store.gaps(since, until))
+        seen = sorted(
+            (one for version in found for one in self._changes(version, since, until)), key=lambda one: one.at
+        )
+        kept = seen[-query.limit :]
+        return Observations(
+            agent=CONTEXT_STORE,
+            observations=tuple(kept),
+            complete_since=known_since,
+            left_out=len(seen) - len(kept),
+        )
+
+    def _changes(self, version: Version, since: int, until: int) -> Iterator[Observation]:
+        if version.named.kind in QUIET:
+            return
+        for what, when, cause in (
+            ("wrote", version.begins, version.cause),
+            ("deleted", version.ends, version.end_cause),
+        ):
+            last = what == "deleted" and version.end_cause is None
+            if last or not since <= when.at <= until:
+                continue
+            by = cause.user if cause else "somebody"
+            yield Observation(
+                id=f"{CONTEXT_STORE}:{version.id}:{what}",
+                at=moment(when.at),
+                until=moment(when.at),
+                what=f"{by} {what} {version.named}",
+                entities=(self._entity(version),),
+            )
+
+    def _entity(self, version: Version) -> Entity:
+        named = version.named
+        return Entity(
+            cluster=self._cluster,
+            kind=named.kind,
+            name=named.name,
+            namespace=named.namespace or None,
+            uid=named.uid,
+        )
+
+    def _slice(self, query: SliceQuery) -> SliceAnswer:
+        since, until = micros(query.since), micros(query.until)
+        with VersionFile(self._file) as store:
+            found = cut(store, query.incident, since, until, query.namespaces)
+            kept = keep(slice_file(self._slices, query.incident), found)
+            missing = _missing(store.state_at(until))
+        return SliceAnswer(versions=kept.versions, head=kept.head, missing=missing)
+
+
+def slice_file(folder: Path, incident: str) -> Path:
+    """Return where the slice of an incident is kept."""
+    return folder / f"{incident}.jsonl"
+
+
+def _page(found: "Iterator[tuple[Held, dict[str, Any]]]") -> tuple[list[dict[str, Any]], int | None]:
+    """Return manifests up to about a page, and where the next page begins."""
+    items: list[dict[str, Any]] = []
+    size, last = 0, 0
+    for held, manifest in found:
+        if size > PAGE_BYTES:
+            return items, last
+        size += len(msgspec.json.encode(manifest))
+        items.append(manifest)
+        last = held[1]
+    return items, None
+
+
+def _missing(state: State) -> tuple[str, ...]:
+    return tuple(str(one) for one in state.missing[:MOST_MISSING])
+
+
+def _complete_since(state: State, gaps: list[Any]) -> datetime | None:
+    """Return from when on every change was seen; None where a watch is behind."""
+    if any(one.why is Why.BEHIND for one in state.missing):
+        return None
+    return moment(max((one.hi for one in gaps), default=0)) if gaps else moment(state.at)
+
+
+def _read(model: type[M], question: bytes) -> M:
+    try:
+        found = model.model_validate_json(question)
+    except ValidationError as error:
+        raise BadInput(f"this is no {model.__name__}: {error.errors()[0]['msg']}") from error
+    for value in found.__dict__.values():
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise BadInput(f"a {model.__name__} names its moments with a time zone")
+    return found
