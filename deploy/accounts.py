@@ -38,8 +38,13 @@ def _consuming(stream: str, durable: str, prefix: str = "$JS.API") -> list[str]:
 
 
 def stored_subjects(stream: str) -> str:
-    """Return the subjects that one of our streams stores: `THREATS_x` holds `firebreak.threats.x.>`."""
+    """Return the subjects that a stream of ours stores: `THREATS_x` holds `firebreak.threats.x.>`.
+
+    `OBJ_x` is an object store, whose subjects every NATS client knows.
+    """
     kind, _, agent = stream.partition("_")
+    if kind == "OBJ":
+        return f"$O.{agent}.>"
     return f"firebreak.{kind.lower()}.{agent}.>"
 
 

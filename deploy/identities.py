@@ -40,6 +40,7 @@ from signals.subjects import (
     audit_stream,
     dead_stream,
     feed_stream,
+    object_stream,
     observed_stream,
     service_subject,
     state_bucket,
@@ -179,6 +180,7 @@ def _rows() -> tuple[Identity, ...]:
         ),
         Identity(
             agent=CONTEXT_STORE,
+            streams=(object_stream(CONTEXT_STORE),),
             buckets=(state_bucket(CONTEXT_STORE),),
             serves=PAST,
             cluster=_grants(*permissions()),

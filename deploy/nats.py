@@ -27,6 +27,7 @@ _STREAM_BYTES = {
     "DEAD": 128 * _MIB,
     "AUDIT": 512 * _MIB,
     "OBSERVED": 256 * _MIB,
+    "OBJ": 1024 * _MIB,
 }
 _AGES = {"AUDIT": audit.KEPT.total_seconds(), "OBSERVED": observations.KEPT.total_seconds()}
 _BUCKET_BYTES = 128 * _MIB
@@ -87,7 +88,7 @@ def render(
 def _stream(name: str) -> api.StreamConfig:
     """Return a stream's limits: what is full refuses, so that nothing old is lost in silence.
 
-    Only what was merely seen gives way to what is seen now.
+    Only what was merely seen gives way to what is seen now, and a snapshot to the next one.
     """
     kind = name.partition("_")[0]
     kept = kind != "FEED"
@@ -96,7 +97,7 @@ def _stream(name: str) -> api.StreamConfig:
         subjects=[stored_subjects(name)],
         storage=api.StorageType.FILE,
         retention=api.RetentionPolicy.LIMITS if kept else api.RetentionPolicy.WORK_QUEUE,
-        discard=api.DiscardPolicy.OLD if kind == "OBSERVED" else api.DiscardPolicy.NEW,
+        discard=api.DiscardPolicy.OLD if kind in ("OBSERVED", "OBJ") else api.DiscardPolicy.NEW,
         max_bytes=_STREAM_BYTES[kind],
         max_age=_AGES.get(kind, 7 * _DAY),
         max_msg_size=MAX_PAYLOAD,

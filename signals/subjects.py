@@ -228,6 +228,11 @@ def audit_subject(agent: str) -> str:
     return f"firebreak.audit.{agent}.entries"
 
 
+def object_stream(agent: str) -> str:
+    """Return the stream of one agent's object store, which bears the agent's name."""
+    return f"OBJ_{agent}"
+
+
 def state_bucket(agent: str) -> str:
     """Return the key-value bucket in which one agent keeps what must last."""
     return f"state-{agent}"

@@ -14,6 +14,7 @@ import nats.errors
 from nats.js.errors import NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
 from activities.adapters.nats import NatsBucket, translated
+from activities.adapters.nats_objects import NatsObjects
 from activities.ports import KeyValue
 from signals.errors import Unavailable
 from signals.subjects import dead_subject, threats_api
@@ -119,6 +120,10 @@ class Bus:
     def kv(self, bucket: str) -> KeyValue:
         """Return one of our own buckets."""
         return NatsBucket(self._js, self._client, bucket)
+
+    def objects(self, bucket: str) -> NatsObjects:
+        """Return one of our own object stores."""
+        return NatsObjects(self._js, bucket)
 
     async def subscribe(self, subject: str, queue: str, callback: Callback) -> None:
         """Call back for every message that is published and not stored; replicas share a queue group."""

@@ -14,6 +14,7 @@ from activities.graph.collected import COLLECTED, METADATA_ONLY, Kind
 from activities.ports import Cluster, Following
 from signals.errors import FirebreakError, SettingsInvalid
 from signals.subjects import CONTEXT_STORE, OBSERVATIONS, SLICES, STATE, service_subject, state_bucket
+from workers import snapshots
 from workers.agent import Agent, Context, until_stopped
 from workers.causes import Causes
 from workers.past_answers import PastAnswers
@@ -83,10 +84,14 @@ def following(cluster: Cluster) -> Following:
 async def run(context: Context) -> None:
     """Remember until told to stop."""
     told = context.settings
+    objects = context.bus.objects(CONTEXT_STORE)
+    if told.context_dir is not None:
+        await snapshots.restore(store_file(told.context_dir), objects)
     writer = open_store(told, context.cluster.ref.uid)
     try:
         remembering = Remembering(writer, following(context.cluster), wanted(told, writer))
-        work = [remembering.run(), _forgetting(remembering, writer, told)]
+        copying = snapshots.keep(writer, objects, told.context_snapshot_minutes * 60)
+        work = [remembering.run(), _forgetting(remembering, writer, told), copying]
         if told.audit_log_file is not None:
             causes = Causes(remembering, writer)
             tail = Tail(told.audit_log_file, context.bus.kv(state_bucket(CONTEXT_STORE)), causes)

@@ -19,12 +19,17 @@ from signals.entities import ClusterRef, Entity
 from signals.errors import BadInput
 from signals.observations import Observation, Observations, ObservationsQuery
 from signals.past import SliceAnswer, SliceQuery, StateAnswer, StateQuery
-from signals.subjects import CONTEXT_STORE
+from signals.subjects import CONTEXT_STORE, NAMESPACE
 
 PAGE_BYTES = 1 << 20
 """About how much one page of a state holds."""
-QUIET = frozenset({"EndpointSlice", "ReplicaSet", "Node", "Job"})
-"""Kinds that controllers change all the time: they are no observations."""
+QUIET = frozenset({"EndpointSlice", "ReplicaSet", "Node", "Job", "Service", "Namespace"})
+"""Kinds whose changes are no observations: controllers make them all the time, or they decide little."""
+MACHINERY = ("system:apiserver", "system:kube-", "system:node:", "system:serviceaccount:kube-system:")
+"""Whose changes only follow from somebody else's."""
+OURS = f"system:serviceaccount:{NAMESPACE}:"
+MOST_OBSERVED = 12
+"""Changes in one answer: an incident has room for the latest, `context diff` for all."""
 MOST_MISSING = 40
 
 M = TypeVar("M", bound=BaseModel)
@@ -73,10 +78,16 @@ class PastAnswers:
         with VersionFile(self._file) as store:
             found = store.between(since, until, [query.entity.namespace or ""])
             known_since = _complete_since(store.state_at(since), store.gaps(since, until))
+        last = {version.named.uid: version.id for version in found}
         seen = sorted(
-            (one for version in found for one in self._changes(version, since, until)), key=lambda one: one.at
+            (
+                one
+                for version in found
+                for one in self._changes(version, since, until, last=last[version.named.uid] == version.id)
+            ),
+            key=lambda one: one.at,
         )
-        kept = seen[-query.limit :]
+        kept = seen[-min(query.limit, MOST_OBSERVED) :]
         return Observations(
             agent=CONTEXT_STORE,
             observations=tuple(kept),
@@ -84,22 +95,24 @@ class PastAnswers:
             left_out=len(seen) - len(kept),
         )
 
-    def _changes(self, version: Version, since: int, until: int) -> Iterator[Observation]:
+    def _changes(self, version: Version, since: int, until: int, *, last: bool) -> Iterator[Observation]:
+        """Yield that a version began, and if it is an object's last, that it ended."""
         if version.named.kind in QUIET:
             return
-        for what, when, cause in (
-            ("wrote", version.begins, version.cause),
-            ("deleted", version.ends, version.end_cause),
-        ):
-            last = what == "deleted" and version.end_cause is None
-            if last or not since <= when.at <= until:
+        began = ("wrote", version.begins, version.cause)
+        ended = ("deleted", version.ends, version.end_cause)
+        for what, when, cause in (began, ended) if last else (began,):
+            # What was there before the first listing, or went on with it, was changed by nobody now.
+            if not since <= when.lo <= when.at <= until:
                 continue
-            by = cause.user if cause else "somebody"
+            user = cause.user if cause else "somebody"
+            if user.startswith((*MACHINERY, OURS)):
+                continue
             yield Observation(
                 id=f"{CONTEXT_STORE}:{version.id}:{what}",
                 at=moment(when.at),
                 until=moment(when.at),
-                what=f"{by} {what} {version.named}",
+                what=f"{user} {what} {version.named}",
                 entities=(self._entity(version),),
             )
 

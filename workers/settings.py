@@ -111,6 +111,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     context_megabytes: int = Field(default=1024, ge=16)
     """How large its file may become before it forgets the oldest earlier, in MiB."""
 
+    context_snapshot_minutes: float = Field(default=60.0, gt=0)
+    """How often the context store puts a copy of its file into its object store, against the loss of its disk."""
+
     context_metadata: Literal["", "secrets", "configmaps", "secrets,configmaps"] = ""
     """Of which of these the context store keeps metadata. It takes the right to list them, which is a right
     to read them: grant it yourself."""

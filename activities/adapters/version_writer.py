@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -137,6 +137,15 @@ class VersionWriter:
             self._file.execute(
                 "UPDATE kinds SET lost = ?, trouble = ? WHERE id = ?", (at, trouble[:500], self._number(kind))
             )
+
+    def copied(self, target: Path) -> None:
+        """Write all that is committed into a new file, without what is empty; others may write meanwhile.
+
+        Raises:
+            Unavailable: the disk does not take it.
+        """
+        with schema.translated(self.path), closing(sqlite3.connect(self.path)) as file:
+            file.execute("VACUUM INTO ?", (str(target),))
 
     def note(self, **facts: int) -> None:
         """Write facts, each with its value."""

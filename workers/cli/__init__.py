@@ -11,7 +11,6 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
-from pathlib import Path
 from typing import NoReturn
 
 from signals.catalog import load
