@@ -86,6 +86,8 @@ class Recorder:
         """Take one event of a watch: ADDED, MODIFIED or DELETED."""
         what = project(self.kind, manifest, metadata_only=self._metadata_only)
         held = self.known.get(what.uid)
+        if held is not None and change != "DELETED" and _old(what.revision, held.revision):
+            return  # a server that begins too early tells again what is known
         stamp = what.stamp if held is None or what.stamp != held.stamp else None
         when = watched(number(what.revision), observed, stamp, ticks).after(self._latest)
         self._latest = when
@@ -147,6 +149,11 @@ class Recorder:
             return
         self.known[what.uid] = Held(what.namespace, what.name, what.revision, digest, when, what.stamp)
         yield Begun(what, digest, when, (before or when) if held is not None else None, observed)
+
+
+def _old(revision: str, known: str) -> bool:
+    told, had = number(revision), number(known)
+    return told is not None and had is not None and told <= had
 
 
 def number(revision: str) -> int | None:

@@ -29,6 +29,8 @@ from workers.stack.leash import Leash
 AWAY = 12
 """Changes that happen while the store is dead."""
 PAUSE = 0.04
+SETTLED = 0.15
+"""How long before a checkpoint nothing changes: on a busy machine a watch needs a moment."""
 Record = Callable[[str, object], None]
 SEED = 20261125
 ROOT = Path(__file__).parents[2]
@@ -74,9 +76,9 @@ class Follower:
         self.processes[-1].wait(10)
 
     def too_late(self) -> None:
-        """Have the server forget where the watches were: they ask for what it has never kept."""
+        """Have the watches begin anew, as they must where the server has forgotten where they were."""
         with sqlite3.connect(self.file) as file:
-            file.execute("UPDATE kinds SET revision = '1' WHERE heard > 0")
+            file.execute("UPDATE kinds SET revision = ''")
         file.close()
 
     async def knows(self, kind: str, namespace: str, name: str, uid: str) -> None:
@@ -194,6 +196,7 @@ async def played(
             await asyncio.sleep(PAUSE)
             await deaths.after(number)
             if number % (changes // checkpoints) == 0:
+                await asyncio.sleep(SETTLED)
                 shown.append((now(), await script.read()))
                 await asyncio.sleep(PAUSE)
         last = await cluster.create(
@@ -211,7 +214,7 @@ async def played(
                 compare(file, at, found, script.mark, tally)
                 if not any(killed < at < alive for killed, alive in deaths.dead):
                     tally.excused_alive += tally.excused - before
-            gaps = len(file.gaps(1, now()))
+            gaps = sum(one.lo > 0 for one in file.gaps(1, now()))
         await script.clean()
         return tally, gaps, script
 
@@ -225,7 +228,7 @@ def judged(record: Record, tally: Tally, gaps: int, script: Script, kills: int, 
     assert tally.wrong == [], figures
     assert tally.compared > 500, figures
     assert tally.excused <= share * tally.compared, figures
-    assert tally.excused_alive <= 0.05 * tally.compared, figures
+    assert tally.excused_alive <= 0.1 * tally.compared, figures
     record("the past", figures)
     assert gaps >= kills // 2 * len(KINDS), figures
     assert set(script.counts) == {"create", "relabel", "delete"}
@@ -235,7 +238,7 @@ async def test_the_past_is_what_the_server_showed_though_the_store_was_killed(
     control_plane: ControlPlane, tmp_path: Path, record_testsuite_property: Record
 ) -> None:
     tally, gaps, script = await played(control_plane, tmp_path, changes=160, checkpoints=32, kills=2)
-    judged(record_testsuite_property, tally, gaps, script, 2, 0.15)
+    judged(record_testsuite_property, tally, gaps, script, 2, 0.2)
 
 
 @pytest.mark.slow
@@ -244,4 +247,4 @@ async def test_all_of_a_thousand_changes_are_as_the_server_showed_them_at_two_hu
     control_plane: ControlPlane, tmp_path: Path, record_testsuite_property: Record
 ) -> None:
     tally, gaps, script = await played(control_plane, tmp_path, changes=1000, checkpoints=200, kills=8)
-    judged(record_testsuite_property, tally, gaps, script, 8, 0.15)
+    judged(record_testsuite_property, tally, gaps, script, 8, 0.1)
