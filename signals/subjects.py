@@ -3,8 +3,6 @@
 Labels and search attributes are stored for ever: they are only ever added to.
 """
 
-from collections.abc import Iterable
-
 DOMAIN = "firebreak.dev"
 """Prefix of every label, annotation and custom resource of ours."""
 
@@ -118,9 +116,6 @@ SEARCH_ATTRIBUTES = {
     "FirebreakDeadline": "Datetime",
 }
 """Name → type, registered at boot. SQLite allows at most three KeywordLists."""
-
-KEYWORD_LIST_BYTES = 1500
-"""Above 2,048 bytes in one KeywordList the Temporal server ends the workflow."""
 
 SPAN_ALERT = "alert"
 """The guardian takes an alert: the first span of an incident's trace."""
@@ -241,19 +236,3 @@ def state_bucket(agent: str) -> str:
 def remediation_id(incident: str) -> str:
     """Return the id of the child workflow that owns an incident's stack of actions."""
     return f"{incident}/remediation"
-
-
-def keyword_list(values: Iterable[str]) -> list[str]:
-    """Return what fits into one KeywordList, with a count of what did not.
-
-    The limit counts UTF-8 bytes over all values (`KEYWORD_LIST_BYTES`).
-    """
-    distinct = sorted(set(values))
-    kept: list[str] = []
-    left = KEYWORD_LIST_BYTES - 32
-    for position, value in enumerate(distinct):
-        left -= len(value.encode("utf-8", "replace"))
-        if left < 0:
-            return [*kept, f"+{len(distinct) - position} more"]
-        kept.append(value)
-    return kept

@@ -14,7 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from signals import story
     from signals.display import terminal
     from signals.incidents import Incident, IncidentState, Summary
-    from signals.subjects import MEMO, MEMO_TITLE, keyword_list
+    from signals.keywords import keyword_list
+    from signals.subjects import MEMO, MEMO_TITLE
     from signals.threats import ThreatEvent
 
 

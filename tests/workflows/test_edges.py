@@ -11,8 +11,9 @@ from temporalio.exceptions import ApplicationError
 
 from signals.approvals import Approval, Verb
 from signals.incidents import Incident, IncidentState
+from signals.keywords import KEYWORD_LIST_BYTES
 from signals.receipts import ActionState
-from signals.subjects import KEYWORD_LIST_BYTES, remediation_id
+from signals.subjects import remediation_id
 from signals.threats import Mode, Severity, ThreatEvent
 from tests.workflows.world import CROWDED, World, essence, settled
 
