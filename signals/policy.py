@@ -120,7 +120,10 @@ class Caps(BaseModel, frozen=True, extra="forbid"):
     """New pods of one workload infected within an hour from which on none of it is evicted any more."""
 
 
-ALONE = ("dropped_binary", "fileless_execution", "netcat_execution", "release_agent_escape", "reverse_shell")
+ALONE = (
+    "agent_out_of_its_cage", "dropped_binary", "fileless_execution", "guard_changed", "netcat_execution",
+    "release_agent_escape", "reverse_shell",
+)  # fmt: skip
 """Detectors whose word alone is enough: what they see has hardly any harmless explanation."""
 
 CONTROL_PLANE_NAMESPACES = (

@@ -15,10 +15,11 @@ from activities.judge import Judging
 from activities.judgement import Judgement, Weighing
 from activities.policies.tier import tier_of
 from activities.policies.witnesses import highest
+from signals.auditing import AuditDetector
 from signals.catalog import load
 from signals.decisions import Tier
 from signals.detector import Detector
-from signals.detectors import runtime
+from signals.detectors import rbac, runtime
 from signals.entities import ClusterRef, Entity
 from signals.envelope import Signer, Trust
 from signals.errors import Refused
@@ -268,7 +269,9 @@ def test_the_top_of_tier_2_belongs_to_tier_2_wherever_tier_3_begins(isolate: flo
 
 
 def test_the_policy_names_by_default_the_detectors_that_suffice_alone() -> None:
-    assert tuple(sorted(d.name for d in load(runtime, Detector).values() if d.sufficient_alone)) == ALONE
+    alone = [one.name for one in load(runtime, Detector).values() if one.sufficient_alone]
+    alone += [one.name for one in load(rbac, AuditDetector).values() if one.sufficient_alone]
+    assert tuple(sorted(alone)) == ALONE
 
 
 def test_a_protected_pod_asks_and_the_judgement_says_why() -> None:

@@ -70,8 +70,7 @@ def test_only_what_suffices_alone_may_isolate(name: str) -> None:
         confidence = detector.graded(event).confidence
         assert confidence is not None
         assert 0 < confidence < Thresholds().escalate
-        if detector.spares:
-            assert confidence < Thresholds().isolate
+        assert (confidence >= Thresholds().isolate) == detector.sufficient_alone
 
 
 @pytest.mark.parametrize("name", DETECTORS)

@@ -1,16 +1,19 @@
 """From a request to the API server, by its audit log, to an incident: the second witness, on the whole stack."""
 
+import asyncio
 import uuid
 from typing import Any
 
 import pytest
 
+import deploy
 from activities.ports import ROLE_BINDINGS, SERVICE_ACCOUNTS, Manifest
 from signals.decisions import Tier
 from signals.errors import BadInput, Refused
 from signals.incidents import Incident
 from signals.plans import ObjectRef
 from signals.subjects import RBAC_AUDITOR, RUNTIME_GUARDIAN
+from signals.threats import Severity
 from tests.vertical.scene import EGRESS, REVERSE_SHELL, Scene
 from tests.vertical.stage import Stage, settled, until
 from workers.stack.access import of_administrator
@@ -135,6 +138,60 @@ async def test_an_alert_and_an_audit_event_about_one_pod_are_two_witnesses(stage
         confidences = [one.confidence or 0 for one in both.events if one.agent == RUNTIME_GUARDIAN]
         expected = 1 - (1 - max(confidences)) * (1 - (dump.confidence or 0))
         assert both.summary.confidence == pytest.approx(expected, abs=1e-6)
+
+
+async def test_what_nothing_can_refuse_is_seen_and_paged(stage: Stage) -> None:
+    """An admission policy of ours is deleted by somebody who may: no policy is asked about policies."""
+    name, group = "firebreak-executor-never", "admissionregistration.k8s.io"
+    suffix = uuid.uuid4().hex[:8]
+    rules = [{"apiGroups": [group], "resources": ["validatingadmissionpolicies"], "verbs": ["delete"]}]
+    role = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": f"out-{suffix}"},
+        "rules": rules,
+    }
+    [shipped] = [
+        one
+        for one in deploy.manifests()
+        if one["kind"].endswith("Policy") and one["metadata"]["name"] == name
+    ]
+    async with stage.scene() as here, Api(of_administrator(stage.stack.layout)) as admin:
+        intruder = await account(stage, here, "intruder", "view")
+        await admin.apply(role)
+        await admin.apply(
+            {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": f"out-{suffix}"},
+                "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": f"out-{suffix}"},
+                "subjects": [{"kind": "ServiceAccount", "name": "intruder", "namespace": here.namespace}],
+            }
+        )
+        async with Api(intruder) as api:
+
+            async def deleted() -> bool:
+                try:
+                    await api.request("DELETE", f"/apis/{group}/v1/validatingadmissionpolicies/{name}")
+                except Refused:
+                    return False  # the API server takes a moment to know a new binding
+                return True
+
+            await until(deleted, lambda: "it could not be deleted")
+        await admin.apply(shipped)
+        for kind in ("clusterrolebindings", "clusterroles"):
+            await admin.request("DELETE", f"/apis/{RBAC}/v1/{kind}/out-{suffix}")
+
+        incident = await raised(stage, here, "guard_changed")
+
+        async def paged() -> bool:
+            pages = await asyncio.to_thread(stage.stack.layout.pages.read_text)
+            return incident.summary.id in pages
+
+        await until(paged, lambda: "nobody was paged")
+    [event] = [one for one in incident.events if one.detector == "guard_changed"]
+    assert (event.severity, event.subject.name) == (Severity.CRITICAL, "intruder")
+    assert name in event.title
 
 
 async def test_an_ordinary_day_raises_nothing(stage: Stage) -> None:

@@ -213,7 +213,7 @@ class Stack:
 
     def _where(self, ports: Ports) -> state.Endpoints:
         receives = agents.receives_alerts(self.options.agents)
-        audits = RBAC_AUDITOR in self.options.agents
+        audits = RBAC_AUDITOR in self._agent_processes()
         cluster = self.options.cluster == "kubernetes"
         return state.Endpoints(
             falco=f"https://{HOST}:{ports['falco']}/" if receives else None,

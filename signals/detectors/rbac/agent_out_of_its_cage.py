@@ -26,6 +26,7 @@ DETECTOR = AuditDetector(
     matches=matches,
     refused=True,
     spares=False,
+    sufficient_alone=True,
     fires_on=(record("create", "networkpolicies", who=EXECUTOR, code=422, message=SAID),),
     ignores=(
         record("create", "networkpolicies", who=PERSON, code=422, message=SAID),

@@ -48,6 +48,7 @@ DETECTOR = AuditDetector(
     verbs=("create", "update", "patch", "delete", "deletecollection"),
     matches=matches,
     spares=False,
+    sufficient_alone=True,
     compares=True,
     fires_on=(
         record("delete", "validatingadmissionpolicies", "firebreak-lock-pods", "", group=GROUP, who=PERSON),
