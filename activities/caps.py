@@ -207,9 +207,10 @@ def _reinfected(known: Taken, targets: Sequence[Target], most: int) -> str:
     """Return whether new pods of a workload are infected again: to evict one only makes the next."""
     for target in targets:
         before = [one for one in known.infected if one.owner == target.owner]
-        first = min((one.at for one in before), default=None)
-        if first is None:
+        earliest = min((one.at for one in before), default=None)
+        if earliest is None:
             continue
+        first = earliest.replace(microsecond=0)  # the API server tells births in whole seconds
         again = {one.pod for one in before if one.born >= first}
         if target.born >= first:
             again.add(target.uid)

@@ -225,6 +225,15 @@ async def test_new_pods_of_a_workload_that_are_infected_again_are_not_evicted_an
     assert await town.evict(owner="other", born=START + timedelta(minutes=4)) is None
 
 
+async def test_a_pod_made_in_the_second_of_the_first_infection_is_a_new_one() -> None:
+    town = Town(caps={"per_owner": 9})
+    town.clock.at += timedelta(milliseconds=700)
+    assert await town.evict(owner="web", born=START - timedelta(days=1)) is None
+    again = await town.evict(owner="web", born=START)
+    assert again
+    assert "re-infects" in again.reason
+
+
 async def test_nothing_is_evicted_in_a_freeze_window_without_a_person() -> None:
     window = {"timezone": "UTC", "since": "12:00", "until": "13:00", "reason": "the auction runs"}
     town = Town(freeze_windows=[window])

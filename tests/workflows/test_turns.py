@@ -254,7 +254,9 @@ async def test_with_hold_a_certain_pod_is_isolated_while_a_person_is_asked_for_t
     assert states(said_no)["isolate_pod"].stands, "the hold stays until somebody undoes it, or its time is up"
 
 
-async def test_a_second_eviction_of_one_workload_within_an_hour_waits_for_a_person(whole: World) -> None:
+async def test_the_eviction_of_a_new_pod_of_one_workload_within_an_hour_waits_for_a_person(
+    whole: World,
+) -> None:
     place = await whole.place(owner="ReplicaSet")
     first = await whole.open(whole.event(place))
     await whole.until(first, lambda one: states(one).get("evict_pod") is ActionState.DONE)
@@ -275,12 +277,13 @@ async def test_a_second_eviction_of_one_workload_within_an_hour_waits_for_a_pers
         waiting = asked.summary.waiting_for
         if waiting is None:
             break
+        assert waiting.group.startswith(f"caps/{place.namespace}/")
         with contextlib.suppress(WorkflowUpdateFailedError):  # it asks about more by now
             await whole.say(
                 second, Verb.APPROVE, plan_hash=waiting.plan_hash, target_uids=waiting.target_uids
             )
     assert by_type(asked)["evict_pod"].approved_by == "oncall"
-    assert any("cap of 1 eviction an hour" in moment.what for moment in asked.timeline)
+    assert any("the image or its source re-infects" in moment.what for moment in asked.timeline)
 
 
 async def test_in_approve_mode_the_whole_of_it_is_one_approval(whole: World) -> None:
