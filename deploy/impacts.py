@@ -48,7 +48,11 @@ def _refused() -> list[Manifest]:
 
 
 def _auto() -> list[Manifest]:
-    """Refuse every write in a namespace of the system that is not enrolled so that everything asks."""
+    """Refuse every write in a namespace of the system that is not enrolled so that everything asks.
+
+    It fails open: as long as an API server that has just started does not know its Enrolments, it would refuse
+    every write of everybody, before it looks at whose it is.
+    """
     made = policy(
         "firebreak-executor-system-asks",
         rule=rule("*", "*", "*", "CREATE", "UPDATE", "DELETE"),
@@ -62,6 +66,7 @@ def _auto() -> list[Manifest]:
         ],
     )
     definition, binding = made
+    definition["spec"]["failurePolicy"] = "Ignore"
     definition["spec"]["paramKind"] = {"apiVersion": f"{DOMAIN}/{API_VERSION}", "kind": "Enrolment"}
     binding["spec"]["paramRef"] = {"selector": {}, "parameterNotFoundAction": "Allow"}
     return made

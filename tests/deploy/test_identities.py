@@ -151,3 +151,12 @@ def test_the_roles_of_executor_and_capturer_are_bound_nowhere_at_the_installatio
 
     assert bound == []
     assert f"firebreak-{REMEDIATION_EXECUTOR}" == EXECUTOR_ROLE
+
+
+def test_a_policy_with_parameters_fails_open() -> None:
+    """Until an API server has read the parameters it would else refuse what everybody writes, not only ours."""
+    policies = [one["spec"] for one in deploy.manifests() if one["kind"] == "ValidatingAdmissionPolicy"]
+    with_parameters = [spec["failurePolicy"] for spec in policies if "paramKind" in spec]
+
+    assert with_parameters
+    assert set(with_parameters) == {"Ignore"}
