@@ -9,7 +9,7 @@ from activities.graph.manifests import Located
 from activities.graph.network import Network, both
 from activities.graph.network_policy import Direction, Object
 from activities.graph.port_space import PortRange
-from activities.graph.selectors import members
+from activities.graph.selectors import members, union
 from activities.graph.steps import Granted
 from activities.graph.tiers import Tier
 from activities.graph.verdicts import Answer, reasons
@@ -114,7 +114,7 @@ class Ways:
     def api(self, pod: int) -> Path:
         """Return whether a pod can reach the API server."""
         profile = self._universe.profile_of[pod]
-        verdicts = [*(self._to(profile, one) for one in self.servers)] or [self._somewhere(profile)]
+        verdicts = [*(self._to(profile, one) for one in self.servers)] or [self._somewhere(pod)]
         if True in verdicts:
             return Path(Certainty.DIRECT)
         if None in verdicts:
@@ -132,13 +132,16 @@ class Ways:
         answer = self.network.answer("Egress", profile, self._universe.address(server.address))
         return True if answer.allow & port else None if answer.unknown & port else False
 
-    def _somewhere(self, profile: int) -> bool | None:
-        """Return what holds wherever the API server may be."""
+    def _somewhere(self, pod: int) -> bool | None:
+        """Return what holds wherever the API server may be, in the families of addresses that the pod has."""
+        own = self.network.members[pod].end.addresses
+        families = {"::/0" if ":" in address else "0.0.0.0/0" for address in own} or {"0.0.0.0/0"}
+        outside = union(map(self._universe.addresses, families))
         ports = [self._universe.ports.bit("TCP", port) for port in _USUAL_PORTS]
         parts = [
             answer
-            for answer, held in self.network.answers("Egress", profile).items()
-            if held & self._universe.outside
+            for answer, held in self.network.answers("Egress", self._universe.profile_of[pod]).items()
+            if held & outside
         ]
         said = {
             True if answer.allow & port else None if answer.unknown & port else False

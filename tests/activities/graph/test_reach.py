@@ -356,6 +356,15 @@ def test_a_way_to_the_api_server_that_a_policy_leaves_open_is_found() -> None:
     assert any("the addresses of the API server are not in the data" in line for line in unknown.missing)
 
 
+@pytest.mark.parametrize(
+    ("block", "tier"),
+    [({"cidr": "0.0.0.0/0"}, "direct"), ({"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}, "unknown")],
+)
+def test_where_the_api_server_may_be_is_asked_in_the_pods_own_family(block: Any, tier: str) -> None:
+    wide = policy("wide", {}, egress=[{"to": [{"ipBlock": block}]}])
+    assert tiers(ask("pod/shop/web", WEB, wide), "sa") == {"sa/shop/web": tier}
+
+
 def test_a_token_that_somebody_outside_holds_as_well_is_good_there() -> None:
     there = [
         pod(
