@@ -19,6 +19,8 @@ from signals.subjects import remediation_id
 from tests.vertical.audit import Write, doubled, written
 from workers.replaying import replay
 
+EVICTION = "/eviction"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
@@ -90,7 +92,13 @@ def by_audit(
 
 
 def _strange(space: str, write: Write, known: set[tuple[str | None, str]]) -> bool:
-    return (space, write.thing) not in known
+    return (space, write.thing.removesuffix(EVICTION)) not in known
+
+
+def evicted(log: Path, namespace: str) -> set[str]:
+    """Return the pods of a namespace that were evicted, which no undo brings back, as `pods/NAME`."""
+    things = (write.thing for write in written(log, namespace))
+    return {thing.removesuffix(EVICTION) for thing in things if thing.endswith(EVICTION)}
 
 
 async def left(cluster: Cluster, namespaces: Sequence[str]) -> tuple[str, ...]:

@@ -244,7 +244,12 @@ class Trial:
         await self._bounded(all_told)
         spaces = [scene.namespace for scene in self._scenes]
         twice, unknown, out.writes = judge.by_audit(stage.stack.layout.audit_log, spaces, incidents)
-        changed = [f"{s.namespace}/{name}" for s in self._scenes for name in await s.changed()]
+        changed = [
+            f"{scene.namespace}/{name}"
+            for scene in self._scenes
+            for name in {*await scene.changed()}
+            - judge.evicted(stage.stack.layout.audit_log, scene.namespace)
+        ]
         out.alerts, out.incidents = len(self._accepted), len(incidents)
         out.findings = Findings(
             lost=judge.lost(self._accepted, incidents),
