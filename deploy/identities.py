@@ -30,6 +30,7 @@ from signals.subjects import (
     LIAISON,
     NAMESPACE,
     OBSERVATIONS,
+    OPERATOR,
     ORCHESTRATOR,
     PAST,
     RBAC_AUDITOR,
@@ -150,7 +151,8 @@ def _with_what_all_have(row: Identity) -> Identity:
 
 def _anchoring(agent: str) -> tuple[str, ...]:
     """Return what the liaison reads of others to say where their records stand; nothing for any other agent."""
-    return tuple(audit_stream(other) for other in AGENTS if other != LIAISON) if agent == LIAISON else ()
+    writers = (*AGENTS, OPERATOR) if agent == LIAISON else ()
+    return tuple(audit_stream(other) for other in writers if other != LIAISON)
 
 
 def _rows() -> tuple[Identity, ...]:

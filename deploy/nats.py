@@ -19,6 +19,12 @@ from signals.subjects import EVIDENCE_BUCKET
 MAX_PAYLOAD = 4 << 20
 """Largest message, in bytes: a full alert of 1 MiB, redacted and wrapped, has room."""
 
+GIVEN_UP = (
+    "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+    "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
+)
+"""What the server says when it, or a reader, gives a message up: kept with the dead letters of its account."""
+
 _MIB = 1 << 20
 _DAY = 24 * 3600.0
 _STREAM_BYTES = {
@@ -94,7 +100,7 @@ def _stream(name: str) -> api.StreamConfig:
     kept = kind != "FEED"
     return api.StreamConfig(
         name=name,
-        subjects=[stored_subjects(name)],
+        subjects=[stored_subjects(name), *(GIVEN_UP if kind == "DEAD" else ())],
         storage=api.StorageType.FILE,
         retention=api.RetentionPolicy.LIMITS if kept else api.RetentionPolicy.WORK_QUEUE,
         discard=api.DiscardPolicy.OLD if kind in ("OBSERVED", "OBJ") else api.DiscardPolicy.NEW,

@@ -44,6 +44,8 @@ class Kind(StrEnum):
     """New writes were forbidden, or allowed again."""
     REVOCATION = "revocation"
     """An identity was cut off the bus, or let in again."""
+    REPLAY = "replay"
+    """The operator put a dead letter back."""
     ANCHOR = "anchor"
     """Where all chains stood, kept outside."""
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from signals.audit import Anchor, Head, Kind, entries
 from signals.envelope import Envelope
 from signals.errors import FirebreakError, Refused, Undecodable
-from signals.subjects import AGENTS, LIAISON, audit_stream
+from signals.subjects import AGENTS, LIAISON, OPERATOR, audit_stream
 from workers.agent import Context
 from workers.chain import unseal
 
@@ -58,7 +58,7 @@ class Anchoring:
 
     async def anchor(self) -> Anchor | None:
         """Anchor all chains if one has grown, or an hour has gone by; return the anchor if there is a new one."""
-        grown = [await self._look(agent) for agent in AGENTS]
+        grown = [await self._look(agent) for agent in (*AGENTS, OPERATOR)]
         now = datetime.now(UTC)
         due = self._last is None or (now - self._last.at).total_seconds() >= AT_LEAST_SECONDS
         if not self._heads or not (due or any(grown)):

@@ -20,11 +20,15 @@ from signals.errors import Unavailable
 from signals.subjects import dead_subject, threats_api
 from workers.asking import Answering, Answers, ask
 from workers.connection import Connection
-from workers.delivery import Accepted, Message, Pull, Stored, kept_alive
+from workers.delivery import Accepted, Message, Pull, Stored, kept_alive, plain_headers
 from workers.settings import Settings
 
 REASON = "Firebreak-Reason"
 """Header of a dead letter: why it could not be handled."""
+CAME_ON = "Firebreak-Came-On"
+"""Header of a dead letter: the subject of the stream from which it came."""
+REPLAY_OF = "Firebreak-Replay-Of"
+"""Header of a message that the operator put back: the dead letter that it was."""
 APPEND_SECONDS = 8.0
 """How long an append is tried again while NATS does not answer."""
 ANSWER_SECONDS = 2.0
@@ -105,15 +109,22 @@ class Bus:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def bury(
-        self, source: str, payload: bytes, reason: str, headers: Mapping[str, str] | None = None
+        self,
+        source: str,
+        payload: bytes,
+        reason: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        came_on: str = "",
     ) -> int:
         """Store what cannot be handled as a dead letter, with the reason in a header.
 
-        Headers that tell the server what to do are left out: they are the first sender's, not ours.
+        `came_on` is the subject of the stream from which it came, so that it can be put back there. Headers that
+        tell the server what to do are left out: they are the first sender's, not ours.
         """
-        kept = {
-            name: value for name, value in (headers or {}).items() if not name.lower().startswith("nats-")
-        }
+        kept = plain_headers(headers)
+        if came_on:
+            kept[CAME_ON] = came_on
         text = " ".join(reason.split())[:_REASON_LENGTH].encode("ascii", "backslashreplace").decode()
         return await self.append(dead_subject(self.agent, source), payload, headers={**kept, REASON: text})
 

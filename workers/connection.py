@@ -98,7 +98,14 @@ class Connection:
         if self.client.is_connected:
             with suppress(nats.errors.Error, TimeoutError):
                 await self.client.flush(timeout=2)
-        await self.client.close()
+        try:
+            await self.client.close()
+        except OSError:  # it broke just now
+            self._drop()
+
+    def _drop(self) -> None:
+        if self.client._transport:
+            self.client._transport.close()
 
     def denied(self, subject: str, since: float) -> str:
         """Return what the server said if it denied publishing on this subject since then (monotonic seconds)."""
@@ -106,6 +113,8 @@ class Connection:
         return next((text for at, text in self._denials if at >= since and lowered in text), "")
 
     async def _on_error(self, error: Exception) -> None:
+        if self.client.is_reconnecting:
+            self._drop()  # nats-py leaves the socket of an attempt that failed open
         text = str(error)
         if "permissions violation" in text:
             self._denials.append((monotonic(), text))

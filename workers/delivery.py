@@ -164,3 +164,8 @@ async def kept_alive(messages: list[Message]) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+
+
+def plain_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the headers without those that tell the server what to do."""
+    return {name: value for name, value in (headers or {}).items() if not name.lower().startswith("nats-")}

@@ -147,7 +147,9 @@ class Feeding:
         (one,) = group
         log.error("Temporal will never take a threat; it is buried", incident=incident, reason=reason)
         source = f"threats.{one.event.agent}"
-        await self._bus.bury(source, one.message.data, f"Temporal: {reason}", one.message.headers)
+        await self._bus.bury(
+            source, one.message.data, f"Temporal: {reason}", one.message.headers, came_on=one.message.subject
+        )
         await one.message.ack()
 
     async def _signal(self, incident: str, group: list[Arrived], links: tuple[str, ...]) -> None:

@@ -141,7 +141,7 @@ class Guarding(Generic[T]):
             return self._source.decode(message.data)
         except Undecodable as error:
             log.error("a feed message was buried", sequence=message.sequence, reason=str(error))
-            await self._bus.bury("feed", message.data, str(error), message.headers)
+            await self._bus.bury("feed", message.data, str(error), message.headers, came_on=message.subject)
             return ()
 
     def _see(self, message: Message, position: int, record: Record[T]) -> Iterator[Seen]:
@@ -187,7 +187,13 @@ class Guarding(Generic[T]):
                 await self._publisher.publish(event)
             except (ValidationError, BadInput) as error:
                 log.error("a suspicion was buried", rule=seen.suspicion.rule, reason=str(error))
-                await self._bus.bury("suspicion", seen.message.data, str(error), seen.message.headers)
+                await self._bus.bury(
+                    "suspicion",
+                    seen.message.data,
+                    str(error),
+                    seen.message.headers,
+                    came_on=seen.message.subject,
+                )
                 return
         metrics.threat(event)
 

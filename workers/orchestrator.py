@@ -27,6 +27,7 @@ from signals.threats import ThreatEvent
 from workers import blindness
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.audited import Audited
+from workers.bus import REPLAY_OF
 from workers.chain import Chains, threat, unseal
 from workers.delivery import Message
 from workers.feeding import Arrived, Feeding
@@ -76,11 +77,14 @@ class Reader:
                 event = fitting.fitted(threat(envelope, message.accepted_at))
             except (Refused, Undecodable) as error:
                 log.error("a threat was refused", stream=owner, sequence=message.sequence, reason=str(error))
-                await self._context.bus.bury(f"threats.{owner}", message.data, str(error), message.headers)
+                await self._context.bus.bury(
+                    f"threats.{owner}", message.data, str(error), message.headers, came_on=message.subject
+                )
                 self._unseen(blindness.spoken_for(owner, str(error), message, cluster), message)
                 await message.ack()
                 continue
-            gap = self._chains.follow(envelope, message.sequence)
+            # What the operator put back stands later than it was said, and joins nothing.
+            gap = None if REPLAY_OF in message.headers else self._chains.follow(envelope, message.sequence)
             if gap:
                 log.error("we are blind to something that an agent said", agent=owner, gap=str(gap))
                 self._unseen(blindness.missed(gap, message, cluster), message)

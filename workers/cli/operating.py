@@ -5,12 +5,15 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from signals.entities import ClusterRef
+from signals.envelope import Envelope
 from workers.cli.target import running
 from workers.cli.verb import state_dir
 
 if TYPE_CHECKING:
+    from signals.audit import Kind
     from workers.bus import Bus
 
 
@@ -45,6 +48,29 @@ async def operating(options: Namespace) -> "AsyncIterator[Bus]":
             yield bus
         finally:
             await bus.close()
+
+
+async def record(options: Namespace, bus: "Bus", kind: "Kind", body: dict[str, Any]) -> None:
+    """Tell the audit record what the operator did, under the operator's own key; that it cannot be told is said."""
+    from getpass import getuser
+
+    from signals.envelope import Signer
+    from signals.errors import FirebreakError
+    from signals.subjects import OPERATOR, ORCHESTRATOR, audit_stream
+    from workers.audit import Audit
+    from workers.cli.output import note
+    from workers.stack.layout import Layout
+
+    key = Layout(state_dir(options).absolute()).keys / f"{OPERATOR}.key"
+    try:
+        signer = Signer.from_pem(OPERATOR, key.read_bytes())
+        cluster = ClusterRef(name="unknown", uid="unknown")
+        async for stored in bus.newest(audit_stream(ORCHESTRATOR), owner=ORCHESTRATOR):
+            cluster = Envelope.model_validate_json(stored.data).cluster
+            break
+        await Audit(bus, signer, cluster, "0").append(kind, {"by": getuser(), **body})
+    except (OSError, ValueError, FirebreakError) as error:
+        note(f"This is not on the audit record: {error}.")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from deploy.bus import client_certificates
 from deploy.people import LEAD_GROUP, ONCALL_GROUP
-from signals.subjects import AGENTS, BREAK_GLASS_GROUP
+from signals.subjects import AGENTS, BREAK_GLASS_GROUP, OPERATOR
 from workers.stack.layout import Layout, write_private
 from workers.stack.pki import CLIENT, SERVER, Authority, Subject, service_account_key, signing_key
 
@@ -34,7 +34,7 @@ def make(layout: Layout, *, embedded: bool) -> None:
         StackError: an authority of an earlier run cannot be read.
     """
     bus(layout)
-    for agent in AGENTS:
+    for agent in (*AGENTS, OPERATOR):
         signing_key(layout.keys, agent)
     falco(layout)
     if embedded:

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from nats.errors import Error as NatsError
 
@@ -82,3 +84,28 @@ def server(layout: Layout, ports: Ports, environment: Mapping[str, str]) -> Serv
         prepare=prepare,
         rank=1,
     )
+
+
+def monitored(layout: Layout, path: str) -> Any:
+    """Return what the monitoring port of a running NATS says, or None where none answers."""
+    try:
+        address = json.loads(layout.nats_configuration.read_text())["http"]
+        with urllib.request.urlopen(f"http://{address}/{path}", timeout=5) as answer:
+            return json.loads(answer.read())
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def dead_letters(layout: Layout) -> dict[str, int] | None:
+    """Return how many dead letters each agent has, or None where NATS does not answer."""
+    said = monitored(layout, "jsz?accounts=1&streams=1")
+    if said is None:
+        return None
+    streams = [
+        one for account in said.get("account_details") or () for one in account.get("stream_detail") or ()
+    ]
+    return {
+        one["name"].removeprefix("DEAD_"): int(one["state"]["messages"])
+        for one in streams
+        if one["name"].startswith("DEAD_")
+    }

@@ -5,7 +5,6 @@ What it has stored stays, and so do its rights at the API server: those are take
 
 import json
 import time
-import urllib.request
 from collections.abc import Collection
 
 from deploy.bus import client_certificates
@@ -51,13 +50,12 @@ def _enforce(layout: Layout, out: Collection[str]) -> None:
     if not layout.nats_configuration.exists():
         return
     told = json.loads(layout.nats_configuration.read_text())
-    monitor = told["http"]
-    nats.configure(layout, int(told["listen"].rpartition(":")[2]), int(monitor.rpartition(":")[2]))
+    nats.configure(layout, int(told["listen"].rpartition(":")[2]), int(told["http"].rpartition(":")[2]))
     if not nats.reload(layout):
         return
     users = {spiffe_id(name) for name in out}
     deadline = time.monotonic() + PATIENCE
-    while left := users & _connected(monitor):
+    while left := users & _connected(layout):
         if time.monotonic() > deadline:
             raise StackError(
                 f"NATS still has connections of {', '.join(sorted(left))}; stop the stack with `firebreak down`"
@@ -65,11 +63,7 @@ def _enforce(layout: Layout, out: Collection[str]) -> None:
         time.sleep(PAUSE)
 
 
-def _connected(monitor: str) -> set[str]:
+def _connected(layout: Layout) -> set[str]:
     """Return the users that are connected just now; a NATS that does not answer has nobody."""
-    try:
-        with urllib.request.urlopen(f"http://{monitor}/connz?auth=1&limit=4096", timeout=5) as answer:
-            found = json.loads(answer.read())["connections"]
-    except OSError:
-        return set()
-    return {one.get("authorized_user", "") for one in found}
+    said = nats.monitored(layout, "connz?auth=1&limit=4096")
+    return {one.get("authorized_user", "") for one in said["connections"]} if said else set()

@@ -71,6 +71,8 @@ class Status(BaseModel, frozen=True):
     """File with the bearer token for alerts."""
     falco_ca_file: str | None = None
     """Authority that signed the alert receiver's certificate."""
+    dead_letters: dict[str, int] | None = None
+    """How many messages each agent could not handle and keeps; null where NATS does not answer."""
     people: People = People()
     """Kubeconfigs of `oncall` and `lead`."""
     stopped: str | None = None

@@ -95,7 +95,17 @@ async def test_all_processes_are_ready_under_their_names(stack: Stack) -> None:
 async def test_the_status_document_has_exactly_the_promised_fields(stack: Stack) -> None:
     document = json.loads(stack.layout.status.read_text())
     assert set(document) == {
-        *("ready", "state_dir", "processes", "endpoints", "falco_token_file", "falco_ca_file", "people")
+        *(
+            "ready",
+            "state_dir",
+            "processes",
+            "endpoints",
+            "falco_token_file",
+            "falco_ca_file",
+            "dead_letters",
+            "stopped",
+            "people",
+        )
     }
     assert set(document["processes"][0]) == {"name", "pid", "ready", "restarts"}
     assert set(document["endpoints"]) == {
@@ -278,11 +288,15 @@ async def refused(told: Settings, agent: str) -> bool:
     """Return whether NATS lets this agent in."""
     assert told.nats_dir is not None
     tls = ClientTls(told.nats_dir, agent).context
+    client = nats.NATS()
     try:
-        client = await nats.connect(told.nats_url, tls=tls, allow_reconnect=False, connect_timeout=3)
+        await client.connect(told.nats_url, tls=tls, allow_reconnect=False, connect_timeout=3)
     except (NatsError, OSError):
         return True
-    await client.close()
+    finally:
+        await client.close()
+        if client._transport:
+            client._transport.close()
     return False
 
 

@@ -30,6 +30,7 @@ def run(options: Namespace) -> int:
             raise BadInput(f"Say whom: `{program(options)} agents list` shows who there is.")
         change = revocation.revoke if options.what == "revoke" else revocation.restore
         changed = change(layout, options.name)
+        _record(options, {"name": options.name, "revoked": options.what == "revoke"})
         done = "is revoked: NATS has cut it off" if options.what == "revoke" else "is let in again"
         document = {"name": options.name, "revoked": options.what == "revoke", "changed": changed}
         emit(options, document, lambda: screen.say(f"{options.name} {done}."))
@@ -49,6 +50,27 @@ def run(options: Namespace) -> int:
             ),
         )
     return 0
+
+
+def _record(options: Namespace, body: dict[str, object]) -> None:
+    """Tell the audit record; without a NATS that runs there is none to tell."""
+    import asyncio
+
+    from signals.audit import Kind
+    from signals.errors import FirebreakError
+    from workers.cli import operating
+    from workers.cli.output import note
+
+    options.nats, options.nats_dir = None, None
+
+    async def told() -> None:
+        async with operating.operating(options) as bus:
+            await operating.record(options, bus, Kind.REVOCATION, body)
+
+    try:
+        asyncio.run(told())
+    except FirebreakError as error:
+        note(f"This is not on the audit record: {error}.")
 
 
 VERB = Verb(

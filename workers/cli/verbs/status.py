@@ -14,11 +14,15 @@ ASK_SECONDS = 3.0
 def run(options: Namespace) -> int:
     """Show the status document."""
     from workers.cli.output import emit
+    from workers.stack.layout import Layout
+    from workers.stack.nats import dead_letters
     from workers.stack.state import read
 
     status = read(state_dir(options))
     if status.ready:
         status = status.model_copy(update={"stopped": _stopped(status)})
+    letters = dead_letters(Layout(state_dir(options).absolute())) if status.processes else None
+    status = status.model_copy(update={"dead_letters": letters})
     emit(options, status.model_dump(), lambda: _show(status))
     return 0
 
@@ -62,6 +66,11 @@ def _show(status: "Status") -> None:
         for process in status.processes
     ]
     screen.table(("process", "pid", "ready", "restarts"), rows)
+    for agent, count in (status.dead_letters or {}).items():
+        if count:
+            screen.say(
+                f"{agent} could not handle {count}: `firebreak deadletters list` shows them.", "yellow"
+            )
     screen.say()
     places = {**status.endpoints.model_dump(), **status.people.model_dump()}
     screen.table(("what", "where"), [(name, where) for name, where in places.items() if where])
