@@ -28,6 +28,8 @@ def of_crowd(summary: Summary, scenario: Scenario) -> bool:
 
 def until_when(receipt: Receipt) -> str:
     """Return in words how long an action stands."""
+    if not receipt.state.stands:
+        return f"Nothing: {receipt.reason}." if receipt.reason else "Nothing. It is over."
     return f"Nothing. It stands for {span(receipt.action.ttl_seconds)}; then {EXPIRIES[receipt.on_expiry]}."
 
 
