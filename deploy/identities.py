@@ -233,7 +233,7 @@ def _rows() -> tuple[Identity, ...]:
                     "pods: list",
                     "networking.k8s.io/networkpolicies: list",
                     f"{_FREEZES}: list",
-                    f"{_RBAC}/rolebindings: create",
+                    f"{_RBAC}/rolebindings: create, list",
                 ),
                 Grant(group=_RBAC, resource="rolebindings", verbs=("delete",), names=(EXECUTOR_ROLE,)),
                 Grant(group=_RBAC, resource="clusterroles", verbs=("bind",), names=(EXECUTOR_ROLE,)),
