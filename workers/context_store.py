@@ -17,7 +17,7 @@ from signals.subjects import CONTEXT_STORE, OBSERVATIONS, SLICES, STATE, service
 from workers import snapshots
 from workers.agent import Agent, Context, until_stopped
 from workers.causes import Causes
-from workers.past_answers import PastAnswers
+from workers.past_answers import PastAnswers, prune, slices_folder
 from workers.remembering import Remembering, now
 from workers.settings import Settings
 from workers.tail import Tail
@@ -96,8 +96,7 @@ async def run(context: Context) -> None:
             causes = Causes(remembering, writer)
             tail = Tail(told.audit_log_file, context.bus.kv(state_bucket(CONTEXT_STORE)), causes)
             work += [tail.follow(), causes.join()]
-        folder = writer.path.parent / "incidents"
-        answers = PastAnswers(writer.path, folder, context.cluster.ref)
+        answers = PastAnswers(writer.path, slices_folder(writer.path), context.cluster.ref)
         services = {STATE: answers.state, SLICES: answers.slice, OBSERVATIONS: answers.observations}
         for name, answer in services.items():
             await context.bus.serve(service_subject(CONTEXT_STORE, name), answer, concurrency=2)
@@ -111,6 +110,7 @@ async def run(context: Context) -> None:
 async def _forgetting(remembering: Remembering, writer: VersionWriter, told: Settings) -> None:
     def old() -> None:
         forget(writer, now() - int(told.context_days * DAY), told.context_megabytes << 20)
+        prune(slices_folder(writer.path), told.context_megabytes << 20)
 
     while True:
         await asyncio.sleep(FORGET_SECONDS)

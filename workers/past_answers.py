@@ -16,7 +16,7 @@ from activities.adapters.version_file import VersionFile
 from activities.adapters.version_slices import cut, keep
 from activities.graph.past import Held, State, Version, Why, micros, moment
 from signals.entities import ClusterRef, Entity
-from signals.errors import BadInput
+from signals.errors import BadInput, Unavailable
 from signals.observations import Observation, Observations, ObservationsQuery
 from signals.past import SliceAnswer, SliceQuery, StateAnswer, StateQuery
 from signals.subjects import CONTEXT_STORE, NAMESPACE
@@ -133,6 +133,28 @@ class PastAnswers:
             kept = keep(slice_file(self._slices, query.incident), found)
             missing = _missing(store.state_at(until))
         return SliceAnswer(versions=kept.versions, head=kept.head, missing=missing)
+
+
+def prune(folder: Path, most_bytes: int) -> int:
+    """Delete the oldest slices until the folder fits; return how many went."""
+    try:
+        found = sorted(
+            ((file.stat(), file) for file in folder.glob("*.jsonl")), key=lambda one: one[0].st_mtime
+        )
+        total, gone = sum(status.st_size for status, _ in found), 0
+        for status, file in found:
+            if total <= most_bytes:
+                break
+            file.unlink(missing_ok=True)
+            total, gone = total - status.st_size, gone + 1
+    except OSError as error:
+        raise Unavailable(f"{folder} cannot be kept small: {error.strerror}") from error
+    return gone
+
+
+def slices_folder(file: Path) -> Path:
+    """Return the folder beside a store's file in which slices are kept."""
+    return file.parent / "incidents"
 
 
 def slice_file(folder: Path, incident: str) -> Path:

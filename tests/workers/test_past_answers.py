@@ -1,5 +1,6 @@
 """What the context store answers about the past, and slices of it that prove themselves."""
 
+import os
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -137,3 +138,14 @@ async def test_a_slice_says_how_many_versions_it_has(world: World, answers: Past
     said = SliceAnswer.model_validate_json(await answers.slice(query.model_dump_json().encode()))
     assert said.versions > 50
     assert any("broken" in line or "known only" in line for line in said.missing) or said.missing == ()
+
+
+def test_slices_that_take_too_much_room_go_the_oldest_first(tmp_path: Path) -> None:
+    for number, name in enumerate(("old", "older", "young")):
+        slice_file(tmp_path, name).write_bytes(b"x" * 100)
+        moment_ = 1000 - number if name == "older" else 1000 + number
+        os.utime(slice_file(tmp_path, name), (moment_, moment_))
+    assert past_answers.prune(tmp_path, 250) == 1
+    assert {file.stem for file in tmp_path.iterdir()} == {"old", "young"}
+    assert past_answers.prune(tmp_path, 250) == 0
+    assert past_answers.prune(tmp_path / "nowhere", 1) == 0

@@ -189,12 +189,12 @@ def _export(options: Namespace) -> int:
     from signals.errors import BadInput, NotFound
     from workers.cli.output import emit, note
     from workers.cli.past import open_store
-    from workers.past_answers import slice_file
+    from workers.past_answers import slice_file, slices_folder
 
     if options.file.exists():
         raise BadInput(f"{options.file} exists; name a new file.")
     with open_store(options) as store:
-        kept = slice_file(store.path.parent / "incidents", options.incident)
+        kept = slice_file(slices_folder(store.path), options.incident)
         if options.since is not None:
             since, until = _micros(options.since), _micros(options.until or datetime.now(UTC))
             keep(options.file, cut(store, options.incident, since, until, tuple(options.namespace)))
