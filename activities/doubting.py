@@ -34,13 +34,17 @@ class Doubting:
         dossiers: Dossiers,
         spending: Spending,
         orders: Orders,
+        policy_digest: str,
+        refused: str,
         now: Callable[[], datetime],
     ) -> None:
-        """Know these records."""
+        """Know these records, what people said, and which policy holds; `refused` says why another does not."""
         self._records = records
         self._dossiers = dossiers
         self._spending = spending
         self._orders = orders
+        self._policy_digest = policy_digest
+        self._refused = refused
         self._now = now
 
     async def unless_replayed(
@@ -98,7 +102,9 @@ class Doubting:
         await self._dossiers.add(decision.incident, known, asked)
 
     def _forbidden(self, decision: Decision) -> Iterator[str]:
-        """Yield what a person has said against anything more in this incident."""
+        """Yield what people have said against it: another policy is in force, or no more in this incident."""
+        if decision.policy_digest != self._policy_digest:
+            yield self._refused or "this was decided under a policy that is not the one in force"
         stood_down, no = self._orders.stood_down(decision.incident), self._orders.last_no(decision.incident)
         if stood_down:
             yield f"{stood_down.actor} said stand-down: nothing more is written here"

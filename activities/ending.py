@@ -38,7 +38,6 @@ class Ending:
 
     def __init__(
         self,
-        *,
         cluster: Cluster,
         authority: Authority,
         records: Records,

@@ -46,6 +46,7 @@ class Orders:
         self._kept = Halt()
         self._no: dict[str, No] = {}
         self._stood_down: dict[str, No] = {}
+        self._policies: set[tuple[str, str]] = set()
 
     @property
     def standing(self) -> Stop | None:
@@ -67,12 +68,19 @@ class Orders:
             self._halt = self._halt.stopped(stop)
         elif verb == Verb.RESUME:
             self._halt = self._halt.resumed(spec.get("stop", ""), actor, metadata["uid"])
+        elif verb == Verb.APPROVE_POLICY and spec.get("role") == "lead":
+            self._policies.add((spec.get("fromPolicy", ""), spec.get("toPolicy", "")))
         elif verb in NO:
             said = No(verb=Verb(verb), actor=actor, at=at + WHOLE_SECOND)
             incident = spec.get("incident", "")
             self._no[incident] = max(said, self._no.get(incident, said), key=lambda no: no.at)
             if verb == Verb.STAND_DOWN:
                 self._stood_down[incident] = said
+
+    @property
+    def approved_policies(self) -> frozenset[tuple[str, str]]:
+        """From which policy to which a lead lets Firebreak loosen, by digests."""
+        return frozenset(self._policies)
 
     def last_no(self, incident: str) -> No | None:
         """Return the last no of a person in an incident."""

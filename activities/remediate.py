@@ -74,9 +74,13 @@ class Remediating:
         policy: Policy,
         consents: Consents | None = None,
         orders: Orders | None = None,
+        refused: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Know these actions, write to this cluster, remember in this bucket, believe these keys."""
+        """Know these actions, write to this cluster, remember in this bucket, believe these keys.
+
+        `refused` says why the installed policy does not hold, where it does not.
+        """
         self._cluster = cluster
         self._records = Records(records)
         orders = orders or Orders()
@@ -84,21 +88,14 @@ class Remediating:
         self._authority = Authority(cluster, trust, policy, Breaker(records, policy, now))
         applying = Applying(actions, Gated(cluster, orders), self._records, now)
         dossiers, spending = Dossiers(records), Spending(records, policy, now)
-        doubting = Doubting(self._records, dossiers, spending, orders, now)
+        doubting = Doubting(self._records, dossiers, spending, orders, policy.digest, refused, now)
         self._carrying = Carrying(
             applying, self._authority, cluster, self._records, policy, doubting, orders, consents
         )
         caps = Caps(cluster, records, policy, now)
         self._turns = Turns(actions, cluster, self._records, self._authority, self._upkeep, caps, now, orders)
         self._ending = Ending(
-            cluster=cluster,
-            authority=self._authority,
-            records=self._records,
-            dossiers=dossiers,
-            spending=spending,
-            upkeep=self._upkeep,
-            policy=policy,
-            now=now,
+            cluster, self._authority, self._records, dossiers, spending, self._upkeep, policy, now
         )
         self._now = now
 

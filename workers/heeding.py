@@ -11,10 +11,11 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.in_force import Standing
 from activities.orders import Orders
 from activities.ports import COMMANDS, Cluster, Manifest
 from signals.approvals import Answer, Verb
-from signals.errors import FirebreakError
+from signals.errors import FirebreakError, Unavailable
 from signals.stops import ORDERS, PEOPLE_TO_RESUME
 from signals.subjects import NAMESPACE, remediation_id
 
@@ -25,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 class Heeding:
     """Keeps one executor's orders up to date, answered, on record, and carried on."""
+
+    policy: Standing | None = None
+    """Which policy holds; None until that is known."""
 
     def __init__(self, cluster: Cluster, orders: Orders, temporal: Client) -> None:
         """Hear the Commands of this cluster; tell incidents in this Temporal of a resume."""
@@ -55,10 +59,18 @@ class Heeding:
                 await self._settle()
 
     async def carry_on(self) -> None:
-        """Answer, put on record and tell what could not be before, again and again."""
+        """Answer, put on record and tell what could not be before, again and again.
+
+        Raises:
+            Unavailable: another policy holds from now on; the agent must begin again under it.
+        """
         while True:
             await asyncio.sleep(AGAIN_SECONDS)
             await self._settle()
+            if self._changes() in self._orders.approved_policies:
+                raise Unavailable(
+                    "a lead has approved the installed policy: this agent begins again under it"
+                )
             try:
                 await self._orders.keep()
                 if self._orders.standing is None:
@@ -82,7 +94,22 @@ class Heeding:
             return Answer(
                 accepted=True, message="stopped: nothing new is written until two people have resumed"
             )
+        if verb == Verb.APPROVE_POLICY:
+            return self._policy_reply((spec.get("fromPolicy", ""), spec.get("toPolicy", "")))
         return self._resume_reply(command["metadata"]["uid"], spec["actor"], spec.get("stop", ""))
+
+    def _changes(self) -> tuple[str, str] | None:
+        """Return from which policy to which one would loosen, by digests; None where none waits."""
+        if self.policy is None or self.policy.waiting is None:
+            return None
+        return self.policy.policy.digest, self.policy.waiting.digest
+
+    def _policy_reply(self, approved: tuple[str, str]) -> Answer:
+        if approved == self._changes():
+            return Answer(accepted=True, message="approved: it holds as soon as the executor has begun again")
+        return Answer(
+            accepted=False, message="no such change of policy waits; the executor's log names what does"
+        )
 
     def _resume_reply(self, command: str, actor: str, uid: str) -> Answer:
         halt = self._orders.halt

@@ -19,6 +19,7 @@ from activities.adapters.freezer import Freezes
 from activities.adapters.orders import Ask
 from activities.consent import Consents
 from activities.divided import Divided
+from activities.in_force import in_force
 from activities.orders import Orders
 from activities.ports import CAPTURES, FREEZES, Cluster, Resource
 from activities.recent import Recent
@@ -65,6 +66,12 @@ async def run(context: Context) -> None:
     orders = Orders(context.bus.kv(state_bucket(REMEDIATION_EXECUTOR)))
     heeding = Heeding(context.cluster, orders, temporal)
     await heeding.begin()
+    standing = await in_force(
+        context.bus.kv(state_bucket(REMEDIATION_EXECUTOR)), context.policy, orders.approved_policies
+    )
+    heeding.policy = standing
+    if standing.waiting:
+        log.error("the installed policy does not hold", why=str(standing))
     cluster = Divided(context.cluster, _in_other_hands(context, consents))
     remediating = Remediating(
         actions=actions,
@@ -73,11 +80,12 @@ async def run(context: Context) -> None:
         orders=orders,
         records=records,
         trust=context.trust,
-        policy=context.policy,
+        policy=standing.policy,
+        refused=str(standing),
     )
     kept = Records(records)
-    owner = Ownership(temporal, kept, context.cluster.ref, context.policy, context.liaison_key)
-    sweeper = Sweeper(cluster, kept, actions, owner, told=partial(_swept, context), policy=context.policy)
+    owner = Ownership(temporal, kept, context.cluster.ref, standing.policy, context.liaison_key)
+    sweeper = Sweeper(cluster, kept, actions, owner, told=partial(_swept, context), policy=standing.policy)
     async with _worker(temporal, context, remediating):
         work = (_sweep(sweeper), heeding.listen(), heeding.carry_on())
         context.ready()

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from signals.detector import Detection, Detector
+from signals.loosening import loosened
 from signals.policy import Policy
 from workers.cli.policy_cases import Case, Expected, Given, Verdict, judge
 
@@ -35,6 +36,8 @@ class Difference(BaseModel, frozen=True):
     """Fields that differ, in order of their names."""
     effects: tuple[Effect, ...]
     """Rules whose alert, alone, would end otherwise."""
+    loosens: tuple[str, ...] = ()
+    """What a lead must approve before it holds, because it lets Firebreak do more or hear less."""
 
 
 def difference(old: Policy, new: Policy, detectors: Iterable[Detector]) -> Difference:
@@ -46,6 +49,7 @@ def difference(old: Policy, new: Policy, detectors: Iterable[Detector]) -> Diffe
     ends = ((rule, *(_end(rule, policy, detection) for policy in (old, new))) for rule in rules)
     return Difference(
         changes=tuple(_changes("", old.model_dump(mode="json"), new.model_dump(mode="json"))),
+        loosens=loosened(old, new),
         effects=tuple(Effect(rule=rule, old=was, new=will) for rule, was, will in ends if was != will),
     )
 

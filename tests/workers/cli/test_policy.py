@@ -78,11 +78,12 @@ def test_two_policies_differ_by_field_and_by_what_alerts_come_to(
     code, told = asked(capsys, "diff", old, new)
     assert code == Exit.DONE
     assert [change["field"] for change in told["changes"]] == ["extensions", f"rules.{SHELL}"]
+    assert told["loosens"] == [f"rules.{SHELL}: ignored"]
     [effect] = told["effects"]
     assert effect["rule"] == SHELL
     assert effect["old"].startswith("Tier 3: isolate_pod")
     assert effect["new"] == "Tier 1: nothing"
-    assert asked(capsys, "diff", old, old)[1] == {"changes": [], "effects": []}
+    assert asked(capsys, "diff", old, old)[1] == {"changes": [], "effects": [], "loosens": []}
 
 
 CASES = {

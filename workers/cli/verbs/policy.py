@@ -95,6 +95,10 @@ def _diff(options: Namespace) -> int:
             screen.say("They say the same.", "bold")
         for change in found.changes:
             screen.say(f"{change.field}: {change.old} → {change.new}")
+        if found.loosens:
+            screen.say("It loosens what holds; a lead approves that (`firebreak approve-policy`):")
+            for line in found.loosens:
+                screen.say(f"  {line}")
         if found.effects:
             screen.say()
             screen.say("What one alert about a pod in mode auto would come to:", "bold")

@@ -1,0 +1,38 @@
+"""A policy that loosens holds only once a lead has approved that it does."""
+
+from activities.in_force import in_force
+from signals.policy import Policy
+from tests.workflows.world import Bucket
+
+FIRST = Policy()
+TIGHTER = Policy.model_validate({"caps": {"per_cluster": 1}})
+LOOSER = Policy.model_validate({"caps": {"per_cluster": 99}})
+
+
+async def test_the_first_policy_is_taken_as_it_is_and_a_tighter_one_at_once() -> None:
+    bucket = Bucket()
+    assert (await in_force(bucket, FIRST, ())).policy == FIRST
+    assert (await in_force(bucket, TIGHTER, ())).policy == TIGHTER
+    again = await in_force(bucket, FIRST, ())
+    assert (again.policy, again.waiting) == (TIGHTER, FIRST)
+
+
+async def test_a_looser_one_waits_for_exactly_its_approval_and_stays_in_force_then() -> None:
+    bucket = Bucket()
+    await in_force(bucket, FIRST, ())
+    waits = await in_force(bucket, LOOSER, {(LOOSER.digest, FIRST.digest), (FIRST.digest, TIGHTER.digest)})
+    assert (waits.policy, waits.waiting) == (FIRST, LOOSER)
+    assert "caps.per_cluster: 20 → 99" in str(waits)
+    assert f"approve-policy {FIRST.digest} {LOOSER.digest}" in str(waits)
+    approved = await in_force(bucket, LOOSER, {(FIRST.digest, LOOSER.digest)})
+    assert (approved.policy, str(approved)) == (LOOSER, "")
+    assert (await in_force(bucket, LOOSER, ())).policy == LOOSER
+
+
+async def test_what_was_approved_once_lets_nothing_else_loosen_later() -> None:
+    bucket = Bucket()
+    said = {(FIRST.digest, LOOSER.digest)}
+    await in_force(bucket, FIRST, said)
+    await in_force(bucket, LOOSER, said)
+    await in_force(bucket, TIGHTER, said)
+    assert (await in_force(bucket, LOOSER, said)).policy == TIGHTER
