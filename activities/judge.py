@@ -22,7 +22,7 @@ from signals.policy import Policy, Rule
 from signals.requests import JudgeRequest
 from signals.subjects import SPAN_JUDGE
 from signals.threats import ThreatEvent
-from signals.vouching import vouches
+from signals.vouching import Voucher
 
 BUSY_PER_SECOND = 5
 """Judgements a second above which what follows a first write is spread out (design: a burst of 100)."""
@@ -94,12 +94,14 @@ class Judging:
         judgements: Mapping[str, Judgement],
         policy: Policy,
         signer: Signer,
+        voucher: Voucher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Judge by these judgements and this policy, and sign as this agent."""
         self._judgements = tuple(judgements.values())
         self._policy = policy
         self._signer = signer
+        self._voucher = voucher
         self._now = now
         self._recent: deque[datetime] = deque(maxlen=BUSY_PER_SECOND + 1)
 
@@ -150,7 +152,7 @@ class Judging:
 
     def _believed(self, request: JudgeRequest) -> JudgeRequest:
         """Return the request without the events that the orchestrator did not put into this incident itself."""
-        events = tuple(event for event in request.events if vouches(event, request.incident, self._signer))
+        events = tuple(event for event in request.events if self._voucher.vouches(event, request.incident))
         return (
             request if len(events) == len(request.events) else request.model_copy(update={"events": events})
         )

@@ -6,7 +6,6 @@ chain per (agent, instance): a gap is a blindness event about the agent, never a
 """
 
 import hashlib
-import hmac
 import json
 import re
 from base64 import b64decode, b64encode
@@ -39,7 +38,6 @@ class Signer:
         """Hold one agent's private key."""
         self.agent = agent
         self._key = key
-        self._tagging = hashlib.sha256(b"firebreak tags\0" + key.private_bytes_raw()).digest()
 
     @classmethod
     def from_pem(cls, agent: str, pem: bytes) -> "Signer":
@@ -56,14 +54,6 @@ class Signer:
     def sign(self, payload: bytes) -> str:
         """Return the base64 signature of these bytes."""
         return b64encode(self._key.sign(payload)).decode()
-
-    def tag(self, payload: bytes) -> str:
-        """Return what only this agent can make of these bytes and only it can check: cheap, and told to nobody."""
-        return hmac.new(self._tagging, payload, hashlib.sha256).hexdigest()
-
-    def tagged(self, payload: bytes, tag: str) -> bool:
-        """Return whether this agent made that tag of these bytes."""
-        return hmac.compare_digest(self.tag(payload).encode(), tag.encode("utf-8", "replace"))
 
     def seal(self, message: Signed) -> Signed:
         """Return the message with its `signature` field filled in."""

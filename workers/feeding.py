@@ -20,13 +20,12 @@ from activities import metrics
 from activities.metrics import Stage
 from activities.tracing import span
 from signals.display import markdown
-from signals.envelope import Signer
 from signals.errors import Unavailable
 from signals.policy import Policy
 from signals.requests import Batch, Closed, FalseAlarm, IncidentInput
 from signals.subjects import INCIDENT_WORKFLOW, ORCHESTRATOR, SPAN_CORRELATE
 from signals.threats import ThreatEvent
-from signals.vouching import vouched
+from signals.vouching import Voucher
 from workers.bus import Bus
 from workers.delivery import Message
 from workers.routing import Routing
@@ -74,7 +73,7 @@ class Feeding:
         routing: Routing,
         policy: Policy,
         liaison_key: str,
-        signer: Signer,
+        voucher: Voucher,
     ) -> None:
         """Feed incidents in this Temporal by this routing table."""
         self._temporal = temporal
@@ -82,7 +81,7 @@ class Feeding:
         self._routing = routing
         self._policy = policy
         self._liaison_key = liaison_key
-        self._signer = signer
+        self._voucher = voucher
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def feed(self, arrived: Sequence[Arrived]) -> None:
@@ -194,7 +193,7 @@ class Feeding:
     ) -> None:
         event = group[0].event
         memo, attributes = visibility.first_sight(incident, event)
-        events = tuple(vouched(one.event, incident, self._signer) for one in group)
+        events = tuple(self._voucher.vouched(one.event, incident) for one in group)
         batch = Batch(events=events, links=links)
         await self._temporal.start_workflow(
             INCIDENT_WORKFLOW,

@@ -21,6 +21,7 @@ from signals.subjects import (
     DETECTING,
     ORCHESTRATOR,
     ROUTING_BUCKET,
+    state_bucket,
     threats_stream,
 )
 from signals.threats import ThreatEvent
@@ -32,6 +33,7 @@ from workers.chain import Chains, threat, unseal
 from workers.delivery import Message
 from workers.feeding import Arrived, Feeding
 from workers.routing import Routing
+from workers.vouchers import voucher
 from workflows.incident import IncidentWorkflow
 from workflows.options import STICKY
 from workflows.remediation import RemediationWorkflow
@@ -107,14 +109,15 @@ async def run(context: Context) -> None:
     """Run workflows, judge, and feed incidents until told to stop."""
     if context.temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
-    judging = Judging(load(activities.policies, Judgement), context.policy, context.signer)
+    vouching = await voucher(context.bus.kv(state_bucket(ORCHESTRATOR)))
+    judging = Judging(load(activities.policies, Judgement), context.policy, context.signer, vouching)
     feeding = Feeding(
         temporal=context.temporal,
         bus=context.bus,
         routing=Routing(context.bus.kv(ROUTING_BUCKET), context.cluster.ref),
         policy=context.policy,
         liaison_key=context.liaison_key,
-        signer=context.signer,
+        voucher=vouching,
     )
     worker = Worker(
         context.temporal,

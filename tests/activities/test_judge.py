@@ -27,11 +27,12 @@ from signals.policy import ALONE, Policy, Step, Thresholds, Tier4
 from signals.requests import FalseAlarm, JudgeRequest
 from signals.subjects import ORCHESTRATOR
 from signals.threats import Mode, Peer, Severity, ThreatEvent
-from signals.vouching import vouched, vouches
+from signals.vouching import Voucher
 
 JUDGEMENTS = load(activities.policies, Judgement)
 CLUSTER = ClusterRef(name="test", uid="c-1")
 POD = Entity(cluster=CLUSTER, kind="Pod", namespace="shop", name="web-0", uid="u-1")
+VOUCHER = Voucher(b"a secret of the tests")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -64,10 +65,10 @@ def request(*events: ThreatEvent, **given: Any) -> JudgeRequest:
     return JudgeRequest(incident="shop-web-0-1", cluster=CLUSTER, revision=1, events=events, **given)
 
 
-def believed(signer: Signer, *events: ThreatEvent) -> JudgeRequest:
+def believed(*events: ThreatEvent) -> JudgeRequest:
     """Return a request whose events the orchestrator vouches for."""
     asked = request()
-    return asked.model_copy(update={"events": tuple(vouched(one, asked.incident, signer) for one in events)})
+    return asked.model_copy(update={"events": tuple(VOUCHER.vouched(one, asked.incident) for one in events)})
 
 
 @pytest.mark.parametrize(
@@ -293,7 +294,7 @@ async def test_a_decision_is_signed_and_any_change_of_it_is_noticed() -> None:
     key = Ed25519PrivateKey.generate()
     trust = Trust({ORCHESTRATOR: key.public_key()})
     signer = Signer(ORCHESTRATOR, key)
-    decision = await Judging(JUDGEMENTS, Policy(), signer).judge(believed(signer, event()))
+    decision = await Judging(JUDGEMENTS, Policy(), signer, VOUCHER).judge(believed(event()))
 
     trust.check_sealed(ORCHESTRATOR, decision)
     with pytest.raises(Refused):
@@ -303,41 +304,40 @@ async def test_a_decision_is_signed_and_any_change_of_it_is_noticed() -> None:
 @pytest.mark.parametrize(
     "forge",
     [
-        lambda signer, one: one,
-        lambda signer, one: vouched(one, "another-incident", signer),
-        lambda signer, one: vouched(one, "shop-web-0-1", Signer(ORCHESTRATOR, Ed25519PrivateKey.generate())),
-        lambda signer, one: vouched(
-            one.model_copy(update={"confidence": 0.1}), "shop-web-0-1", signer
-        ).model_copy(update={"confidence": 0.9}),
+        lambda one: one,
+        lambda one: VOUCHER.vouched(one, "another-incident"),
+        lambda one: Voucher(b"of somebody else").vouched(one, "shop-web-0-1"),
+        lambda one: VOUCHER.vouched(one.model_copy(update={"confidence": 0.1}), "shop-web-0-1").model_copy(
+            update={"confidence": 0.9}
+        ),
     ],
     ids=["unproved", "for another incident", "by another key", "changed since"],
 )
 async def test_an_event_that_the_orchestrator_did_not_put_there_asks_for_nothing_and_is_paged(
-    forge: Callable[[Signer, ThreatEvent], ThreatEvent],
+    forge: Callable[[ThreatEvent], ThreatEvent],
 ) -> None:
     signer = Signer(ORCHESTRATOR, Ed25519PrivateKey.generate())
-    asked = request(forge(signer, event()))
-    decision = await ActivityEnvironment().run(Judging(JUDGEMENTS, Policy(), signer).judge, asked)
+    asked = request(forge(event()))
+    decision = await ActivityEnvironment().run(Judging(JUDGEMENTS, Policy(), signer, VOUCHER).judge, asked)
     assert (decision.tier, decision.actions, decision.page) == (Tier.OBSERVE, (), True)
     assert "proof" in {term.name for term in decision.terms}
 
 
 def test_the_word_for_an_event_outlives_its_way_through_a_workflow() -> None:
-    signer = Signer(ORCHESTRATOR, Ed25519PrivateKey.generate())
-    told = vouched(event(peer=Peer(address="203.0.113.7", port=443)), "case-1", signer)
+    told = VOUCHER.vouched(event(peer=Peer(address="203.0.113.7", port=443)), "case-1")
     back = ThreatEvent.model_validate_json(told.model_dump_json())
-    assert vouches(back, "case-1", signer)
-    assert not vouches(back, "case-2", signer)
+    assert VOUCHER.vouches(back, "case-1")
+    assert not VOUCHER.vouches(back, "case-2")
 
 
 async def test_what_follows_a_first_write_is_spread_only_in_a_burst() -> None:
     at = iter([NOW + timedelta(seconds=2 * n) for n in range(8)] + [NOW + timedelta(minutes=1)] * 20)
     now: Callable[[], datetime] = lambda: next(at)  # noqa: E731 - a clock that is told what to say
     signer = Signer(ORCHESTRATOR, Ed25519PrivateKey.generate())
-    judging = Judging(JUDGEMENTS, Policy(), signer, now)
+    judging = Judging(JUDGEMENTS, Policy(), signer, VOUCHER, now)
 
-    calm = [(await judging.judge(believed(signer, event()))).followup_seconds for _ in range(8)]
-    burst = [(await judging.judge(believed(signer, event()))).followup_seconds for _ in range(20)]
+    calm = [(await judging.judge(believed(event()))).followup_seconds for _ in range(8)]
+    burst = [(await judging.judge(believed(event()))).followup_seconds for _ in range(20)]
 
     assert calm == [0.0] * 8
     assert 2.5 <= burst[-1] <= 5

@@ -41,7 +41,7 @@ from signals.requests import (
 )
 from signals.subjects import LIAISON, ORCHESTRATOR, RECEIPTS_BUCKET, REMEDIATION_EXECUTOR
 from signals.threats import Mode, Severity, ThreatEvent
-from signals.vouching import vouched
+from signals.vouching import Voucher
 from tests.vertical.audit import doubled, written
 from tests.vertical.crashing import MortalCluster
 from tests.vertical.scene import ATTACKER, Scene
@@ -85,6 +85,10 @@ class Nobody:
 
     async def ensure(self, incident: str, action_ids: list[str]) -> None:
         """Do nothing."""
+
+
+POLICY = Policy(isolate_steps=())
+VOUCHER = Voucher(b"a secret of the tests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,15 +150,13 @@ class Hands:
             observed_at=now,
             accepted_at=now,
         )
-        judging = Judging(
-            load(activities.policies, Judgement), Policy(isolate_steps=()), self.signer(ORCHESTRATOR)
-        )
-        incident, orchestrator = f"{self.scene.namespace}-case", self.signer(ORCHESTRATOR)
+        judging = Judging(load(activities.policies, Judgement), POLICY, self.signer(ORCHESTRATOR), VOUCHER)
+        incident = f"{self.scene.namespace}-case"
         request = JudgeRequest(
             incident=incident,
             cluster=cluster,
             revision=1,
-            events=(vouched(event, incident, orchestrator),),
+            events=(VOUCHER.vouched(event, incident),),
         )
         decided: Decision = await ActivityEnvironment().run(judging.judge, request)
         return decided

@@ -30,6 +30,7 @@ from signals.subjects import (
     REMEDIATION_EXECUTOR,
     SEARCH_ATTRIBUTES,
 )
+from signals.vouching import Voucher
 from tests.workflows.world import CLUSTER, CROWDED, Bucket, Clock, Pages, World, keyring
 from workflows.incident import IncidentWorkflow
 from workflows.remediation import RemediationWorkflow
@@ -37,6 +38,8 @@ from workflows.sandbox import RUNNER
 
 ISOLATES = Policy(isolate_steps=(), after_extensions=AfterExtensions.RELEASE)
 """Tier 3 isolates and does nothing more: what most tests of workflows are about."""
+VOUCHER = Voucher(b"a secret of the tests")
+
 DYNAMIC = (
     "frontend.WorkflowTimeSkippingEnabled=true",
     "history.transferProcessorMaxPollRPS=500",
@@ -79,7 +82,9 @@ def workers(
             task_queue=ORCHESTRATOR,
             workflows=[IncidentWorkflow, RemediationWorkflow],
             workflow_runner=RUNNER,
-            activities=[Judging(load(activities.policies, Judgement), policy, orchestrator, clock.now).judge],
+            activities=[
+                Judging(load(activities.policies, Judgement), policy, orchestrator, VOUCHER, clock.now).judge
+            ],
         ),
         Worker(
             client,
@@ -133,7 +138,7 @@ async def running(
             pages=pages,
             clock=clock,
             liaison=signers[LIAISON],
-            orchestrator=signers[ORCHESTRATOR],
+            voucher=VOUCHER,
             liaison_key=liaison_key,
             policy=policy,
         )

@@ -25,7 +25,7 @@ from signals.receipts import ActionState
 from signals.requests import Batch, IncidentInput
 from signals.subjects import AGENTS, INCIDENT_WORKFLOW, LIAISON, ORCHESTRATOR
 from signals.threats import Mode, Severity, ThreatEvent
-from signals.vouching import vouched
+from signals.vouching import Voucher
 from workflows.incident import IncidentWorkflow
 from workflows.options import TASK_TIMEOUT
 
@@ -128,7 +128,7 @@ class World:
     pages: Pages
     clock: Clock
     liaison: Signer
-    orchestrator: Signer
+    voucher: Voucher
     liaison_key: str
     policy: Policy
 
@@ -218,7 +218,7 @@ class World:
 
     def batch(self, incident: str, *events: ThreatEvent) -> dict[str, Any]:
         """Return events for one incident as the orchestrator sends them: it vouches for each."""
-        told = tuple(vouched(event, incident, self.orchestrator) for event in events)
+        told = tuple(self.voucher.vouched(event, incident) for event in events)
         return Batch(events=told).model_dump(mode="json")
 
     async def say(
