@@ -6,6 +6,7 @@ It also counts as loosening to hear less: a rule that is ignored hides whoever i
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from signals.decisions import OnExpiry
 from signals.policy import Policy, Tier4
 
 _LOWER_IS_LOOSER = (
@@ -39,6 +40,7 @@ def loosened(old: Policy, new: Policy) -> tuple[str, ...]:
         *_lists(old, new, _FEWER_IS_LOOSER, fewer=True),
         *_lists(old, new, _MORE_IS_LOOSER, fewer=False),
         *_tier4(old, new),
+        *_lets_go(old, new),
         *_rules(old, new),
     )
 
@@ -75,6 +77,14 @@ def _named(one: Any) -> str:
 def _tier4(old: Policy, new: Policy) -> Iterator[str]:
     if (old.tier4, new.tier4) == (Tier4.STAGE, Tier4.HOLD):
         yield "tier4: stage → hold"
+
+
+def _lets_go(old: Policy, new: Policy) -> Iterator[str]:
+    """Yield what is put back although nobody said so, and was not before."""
+    for path in ("on_expiry.restrict", "on_expiry.isolate", "on_expiry.freeze", "after_extensions"):
+        was, will = _at(old, path), _at(new, path)
+        if was != will and will == OnExpiry.RELEASE:
+            yield f"{path}: {was} → {will}"
 
 
 def _rules(old: Policy, new: Policy) -> Iterator[str]:

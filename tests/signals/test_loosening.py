@@ -18,6 +18,8 @@ LOOSER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("tier4", {}, {"tier4": "hold"}),
     ("breaker.owners_percent", {}, {"breaker": {"owners_percent": 50}}),
     ("caps.per_cluster", {}, {"caps": {"per_cluster": 99}}),
+    ("on_expiry.isolate", {}, {"on_expiry": {"isolate": "release"}}),
+    ("after_extensions", {}, {"after_extensions": "release"}),
     ("isolate_ttl_seconds", {}, {"isolate_ttl_seconds": 999_999}),
     ("approval_seconds", {}, {"approval_seconds": 9999}),
     ("false_alarm_seconds", {}, {"false_alarm_seconds": 0}),
@@ -51,7 +53,7 @@ def test_what_only_tightens_needs_nobody(old: dict[str, Any], new: dict[str, Any
 
 
 def test_every_field_of_a_policy_is_looked_at_or_known_to_let_nothing_more_be_done() -> None:
-    harmless = {"version", "quiet_seconds"}
+    harmless = {"version", "quiet_seconds", "expiry_lead_seconds"}
     looked_at = {field.split(".")[0] for field, _, _ in LOOSER} | {
         "restrict_ttl_seconds",
         "extensions",
