@@ -219,9 +219,12 @@ async def test_tier_4_stops_what_is_due_and_withdraws_nothing(whole: World, clus
     await handle.signal("events", whole.batch(handle.id, worse, plane))
     asked = await whole.until(handle, lambda one: one.summary.waiting_for is not None)
     cluster.waits[place.namespace].set()
-    asked = await whole.until(handle, lambda one: ActionState.DUE not in states(one).values())
-    mine = [one for one in asked.receipts if one.action.target == place.subject]
-    kinds = {receipt.action.type: receipt.state for receipt in mine}
+
+    def mine(one: Incident) -> dict[str, ActionState]:
+        return {r.action.type: r.state for r in one.receipts if r.action.target == place.subject}
+
+    asked = await whole.until(handle, lambda one: ActionState.DUE not in mine(one).values())
+    kinds = mine(asked)
     assert kinds["isolate_pod"].stands, "what was applied stands"
     assert kinds["evict_pod"] is ActionState.STAGED, "what was due waits for a person"
     theirs = [one for one in asked.receipts if one.action.target == system.subject]
