@@ -40,11 +40,19 @@ SAID = (
 )
 """What is kept of a command."""
 
+KINDS: dict[str, Kind] = {
+    Verb.ENROL: Kind.ENROLMENT,
+    Verb.UNENROL: Kind.ENROLMENT,
+    Verb.STOP: Kind.STOP,
+    Verb.RESUME: Kind.STOP,
+}
+"""What a command is on record as, if not as a command."""
+
 
 def spoken(command: Manifest, answer: Answer) -> tuple[Kind, dict[str, Any], str]:
     """Return what a person said and what became of it, as `Audit.note` takes it."""
     spec, uid = command["spec"], command["metadata"]["uid"]
-    kind = Kind.ENROLMENT if spec.get("verb") in (Verb.ENROL, Verb.UNENROL) else Kind.COMMAND
+    kind = KINDS.get(spec.get("verb", ""), Kind.COMMAND)
     said = {name: spec[name] for name in SAID if spec.get(name)}
     body = {"command": uid, **said, "accepted": answer.accepted, "answer": answer.message}
     return kind, body, f"command:{uid}"

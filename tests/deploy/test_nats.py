@@ -151,6 +151,26 @@ async def test_a_certificate_that_is_not_ours_to_map_does_not_come_in(
         )
 
 
+@pytest.mark.parametrize("first", [LIAISON, RUNTIME_GUARDIAN])
+async def test_a_certificate_with_two_names_is_only_who_the_first_says(
+    nats_server: NatsServer, tmp_path: Path, first: str
+) -> None:
+    """Our authority issues none; one that were issued by mistake would not be two agents at once."""
+    (tmp_path / "ca.crt").write_bytes((nats_server.pki / "ca.crt").read_bytes())
+    names = tuple(spiffe_id(name) for name in (first, RUNTIME_GUARDIAN, LIAISON))
+    nats_server.authority.issue(tmp_path, "two", Subject(name="two", uris=names))
+    client = await nats.connect(
+        nats_server.url, tls=ClientTls(tmp_path, "two").context, allow_reconnect=False, connect_timeout=3
+    )
+    try:
+        found = nats_server.monitor("connz?auth=1")["connections"]
+        (mine,) = (one for one in found if one["cid"] == client.client_id)
+    finally:
+        await client.close()
+
+    assert mine["authorized_user"] == spiffe_id(first)
+
+
 async def test_nobody_comes_in_without_a_certificate_or_without_tls(nats_server: NatsServer) -> None:
     anonymous = ssl.create_default_context(cafile=str(nats_server.pki / "ca.crt"))
     with pytest.raises((NatsError, OSError)):
