@@ -11,7 +11,8 @@ from deploy.identities import EXECUTOR_ROLE
 from deploy.people import LEAD_VERBS, ONCALL_VERBS
 from deploy.rbac import executor_binding
 from signals.approvals import Verb
-from signals.subjects import LIAISON, NAMESPACE, REMEDIATION_EXECUTOR
+from signals.stops import ORDERS
+from signals.subjects import LIAISON, NAMESPACE, ORDER, REMEDIATION_EXECUTOR
 from tests.control_plane import Answer, Api, ControlPlane
 
 pytestmark = pytest.mark.stack
@@ -105,13 +106,17 @@ def pod(control_plane: ControlPlane, executor: Api) -> str:
 
 
 def command(verb: Verb, actor: str, role: str = "oncall", namespace: str = NAMESPACE) -> dict[str, Any]:
-    about = (
-        {"namespace": "shop", "mode": "auto"} if verb in (Verb.ENROL, Verb.UNENROL) else {"incident": "i-1"}
-    )
+    about: dict[str, Any] = {"incident": "i-1"}
+    if verb in (Verb.ENROL, Verb.UNENROL):
+        about = {"namespace": "shop", "mode": "auto"}
+    if verb in ORDERS:
+        changed = {"fromPolicy": "a" * 64, "toPolicy": "b" * 64}
+        about = {Verb.APPROVE_POLICY: changed, Verb.RESUME: {"stop": "c-1"}}.get(verb, {})
+    labels = {ORDER: str(verb)} if verb in ORDERS else {}
     return {
         "apiVersion": "firebreak.dev/v1alpha1",
         "kind": "Command",
-        "metadata": {"name": f"c-{uuid.uuid4().hex}", "namespace": namespace},
+        "metadata": {"name": f"c-{uuid.uuid4().hex}", "namespace": namespace, "labels": labels},
         "spec": {"verb": verb, "actor": actor, "role": role, **about},
     }
 

@@ -98,7 +98,7 @@ def test_nobody_changes_what_was_said(control_plane: ControlPlane) -> None:
     assert (changed.status, added.status) == (422, 422)
 
 
-def test_a_command_is_created_without_an_answer_and_answered_by_the_liaison_alone(
+def test_a_command_is_created_without_an_answer_and_answered_by_no_detecting_agent(
     control_plane: ControlPlane,
 ) -> None:
     said = command() | {"status": {"accepted": True, "message": "sure"}}
@@ -108,7 +108,7 @@ def test_a_command_is_created_without_an_answer_and_answered_by_the_liaison_alon
     answer = {"op": "add", "path": "/status", "value": status}
 
     assert "status" not in created.body
-    for agent in ("orchestrator", "remediation-executor", "runtime-guardian"):
+    for agent in ("orchestrator", "rbac-auditor", "runtime-guardian"):
         assert control_plane.agent(agent).patch(path, answer).status == 403
     assert control_plane.person("crd-oncall", "firebreak:oncall").patch(path, answer).status == 403
     assert control_plane.agent("liaison").patch(path, answer).body["status"] == status
