@@ -11,11 +11,12 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.dossier import Dossiers
 from activities.records import Records
 from signals.entities import ClusterRef
 from signals.errors import Unavailable
 from signals.policy import AfterExtensions, Policy
-from signals.receipts import Receipt
+from signals.receipts import ActionState, Receipt
 from signals.requests import RemediationInput, StackRequest
 from signals.subjects import ORCHESTRATOR, REMEDIATION_WORKFLOW, remediation_id
 from signals.threats import Severity
@@ -31,11 +32,18 @@ class Ownership:
     """Finds the owner of a stack, tells it things, and replaces one that is gone."""
 
     def __init__(
-        self, temporal: Client, records: Records, cluster: ClusterRef, policy: Policy, liaison_key: str
+        self,
+        temporal: Client,
+        records: Records,
+        dossiers: Dossiers,
+        cluster: ClusterRef,
+        policy: Policy,
+        liaison_key: str,
     ) -> None:
         """Look in this Temporal; adopted stacks obey this liaison."""
         self._temporal = temporal
         self._records = records
+        self._dossiers = dossiers
         self._cluster = cluster
         self._policy = policy
         self._liaison_key = liaison_key
@@ -71,10 +79,13 @@ class Ownership:
         """
         if await self._owned(incident):
             return
-        found = [await self._records.find(action_id) for action_id in action_ids]
-        receipts = tuple(receipt for receipt in found if receipt is not None and receipt.state.stands)
-        if not receipts or not _settled(receipts):
+        known = dict.fromkeys((*action_ids, *(await self._dossiers.of(incident)).actions))
+        found = [record for record in [await self._records.find(one) for one in known] if record is not None]
+        standing = tuple(record for record in found if record.state.stands)
+        if not standing or not _settled(standing):
             return
+        due = tuple(record for record in found if record.state is ActionState.DUE)
+        receipts = (*standing, *due)
         log.error("nobody owns this containment; it is adopted", incident=incident)
         stack = StackRequest(incident=incident, cluster=self._cluster, receipts=receipts)
         try:

@@ -19,6 +19,7 @@ from activities.adapters.freezer import Freezes
 from activities.adapters.orders import Ask
 from activities.consent import Consents
 from activities.divided import Divided
+from activities.dossier import Dossiers
 from activities.in_force import in_force
 from activities.orders import Orders
 from activities.ports import CAPTURES, FREEZES, Cluster, Resource
@@ -84,7 +85,9 @@ async def run(context: Context) -> None:
         refused=str(standing),
     )
     kept = Records(records)
-    owner = Ownership(temporal, kept, context.cluster.ref, standing.policy, context.liaison_key)
+    owner = Ownership(
+        temporal, kept, Dossiers(records), context.cluster.ref, standing.policy, context.liaison_key
+    )
     sweeper = Sweeper(cluster, kept, actions, owner, told=partial(_swept, context), policy=standing.policy)
     async with _worker(temporal, context, remediating):
         work = (_sweep(sweeper), heeding.listen(), heeding.carry_on())

@@ -12,6 +12,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
 from activities import release
 from activities.adapters.memory import MemoryCluster
+from activities.dossier import Dossiers
 from activities.ports import (
     FREEZES,
     NAMESPACES,
@@ -21,6 +22,7 @@ from activities.ports import (
     ROLE_BINDINGS,
     Manifest,
 )
+from activities.records import Records
 from signals.approvals import Verb
 from signals.errors import NotFound, Refused
 from signals.incidents import Incident, IncidentState
@@ -32,6 +34,7 @@ from signals.subjects import remediation_id
 from signals.threats import Mode, Peer, Severity
 from tests.workflows.running import running
 from tests.workflows.world import CLUSTER, Place, World, essence, settled
+from workers.ownership import Ownership
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
@@ -374,3 +377,30 @@ async def test_a_namespace_that_is_deleted_leaves_nothing_contained(whole: World
     await owner.signal("changed", {})
     await whole.until(handle, lambda one: one.summary.state is IncidentState.UNDONE)
     await owner.result()
+
+
+@pytest.mark.usefixtures("now")
+async def test_who_ends_the_owner_of_a_stack_does_not_end_what_was_due(
+    whole: World, cluster: Stubborn
+) -> None:
+    whole.clock.ahead = -timedelta(minutes=1)
+    place = await whole.place(owner="ReplicaSet")
+    cluster.waits[place.namespace] = asyncio.Event()
+    handle = await whole.open(whole.event(place))
+    contained = await whole.until(handle, lambda one: states(one).get("isolate_pod", ActionState.DUE).stands)
+    owner = whole.client.get_workflow_handle(remediation_id(handle.id))
+    for one in (handle, owner):
+        await one.terminate("by an intruder with Temporal's frontend")
+    cluster.waits[place.namespace].set()
+    ownership = Ownership(
+        whole.client,
+        Records(whole.records),
+        Dossiers(whole.records),
+        CLUSTER,
+        whole.policy,
+        whole.liaison_key,
+    )
+    await ownership.ensure(handle.id, [by_type(contained)["isolate_pod"].action.id])
+    async with asyncio.timeout(20):
+        while await lives(whole, place):  # noqa: ASYNC110 - nothing tells when a pod is gone
+            await asyncio.sleep(0.1)
