@@ -111,6 +111,7 @@ async def test_the_status_document_has_exactly_the_promised_fields(stack: Stack)
     assert set(document["endpoints"]) == {
         *(
             "falco",
+            "audit",
             "temporal",
             "temporal_namespace",
             "temporal_ui",
