@@ -61,7 +61,9 @@ def show(incident: Incident) -> None:
     waiting = summary.waiting_for
     updates: list[SearchAttributeUpdate[Any]] = [
         CLUSTER.value_set(incident.cluster.name),
-        NAMESPACE.value_set(min((subject.namespace or "" for subject in subjects), default="")),
+        NAMESPACE.value_set(
+            min((subject.namespace for subject in subjects if subject.namespace), default="")
+        ),
         STATE.value_set(summary.state),
         SEVERITY.value_set(summary.severity),
         MODE.value_set(summary.mode),
