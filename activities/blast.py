@@ -1,40 +1,28 @@
-"""How far an incident could reach: the reachability engine, over what the investigator may read.
+"""How far an incident could reach: the reachability engine, over what was at the first signal and what is now.
 
-It reads no Secret: that there is one is known from what refers to it. What cannot be read is said, and never
-fails an investigation.
+What was is the context store's word; without it, only now is known. What is reached at one of the two moments is
+listed. Nothing that is not known ever fails an investigation.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from activities.graph.cut import planned, unplanned
 from activities.graph.documents import Document
+from activities.graph.edges import Certainty
 from activities.graph.manifests import Snapshot, gather
 from activities.graph.paths import Reached
 from activities.graph.reach import Reach, Result
 from activities.graph.world import World
-from activities.ports import (
-    CLUSTER_ROLE_BINDINGS,
-    CRON_JOBS,
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    ENDPOINT_SLICES,
-    FREEZES,
-    NAMESPACES,
-    NETWORK_POLICIES,
-    NODES,
-    PODS,
-    REPLICA_SETS,
-    ROLE_BINDINGS,
-    SERVICE_ACCOUNTS,
-    STATEFUL_SETS,
-    Resource,
-)
 from activities.probe import Reads
-from signals.blast import BlastRadius, Reachable
+from activities.survey import READ, survey
+from activities.then import Ask, Then, then
+from signals.blast import BlastRadius, Reachable, When
 from signals.entities import Entity
-from signals.errors import FirebreakError, NotFound
+from signals.errors import FirebreakError
 from signals.plans import Plan
 
 PATIENCE = 20.0
@@ -42,35 +30,6 @@ PATIENCE = 20.0
 MOST_REACHED = 100
 """Things that one incident's history keeps; the rest is counted."""
 MOST_MISSING = 50
-_RBAC, _POLICY = "rbac.authorization.k8s.io", "policy.networking.k8s.io"
-_READ: tuple[tuple[str, Resource], ...] = (
-    ("Namespace", NAMESPACES),
-    ("Node", NODES),
-    ("Pod", PODS),
-    ("ServiceAccount", SERVICE_ACCOUNTS),
-    ("Role", Resource(_RBAC, "v1", "roles")),
-    ("ClusterRole", Resource(_RBAC, "v1", "clusterroles")),
-    ("RoleBinding", ROLE_BINDINGS),
-    ("ClusterRoleBinding", CLUSTER_ROLE_BINDINGS),
-    ("NetworkPolicy", NETWORK_POLICIES),
-    ("AdminNetworkPolicy", Resource(_POLICY, "v1alpha1", "adminnetworkpolicies")),
-    ("BaselineAdminNetworkPolicy", Resource(_POLICY, "v1alpha1", "baselineadminnetworkpolicies")),
-    ("ClusterNetworkPolicy", Resource(_POLICY, "v1alpha2", "clusternetworkpolicies")),
-    ("CiliumNetworkPolicy", Resource("cilium.io", "v2", "ciliumnetworkpolicies")),
-    ("CiliumClusterwideNetworkPolicy", Resource("cilium.io", "v2", "ciliumclusterwidenetworkpolicies")),
-    ("EndpointSlice", ENDPOINT_SLICES),
-    ("Deployment", DEPLOYMENTS),
-    ("DaemonSet", DAEMON_SETS),
-    ("StatefulSet", STATEFUL_SETS),
-    ("ReplicaSet", REPLICA_SETS),
-    ("CronJob", CRON_JOBS),
-    ("Freeze", FREEZES),
-)
-PERMISSIONS = tuple(
-    f"{resource.group}/{resource.plural}: list" if resource.group else f"{resource.plural}: list"
-    for _, resource in _READ
-)
-"""The rights that this takes."""
 _KINDS = {
     "Pod": "pod",
     "ServiceAccount": "sa",
@@ -81,19 +40,33 @@ _KINDS = {
 }
 
 
-async def radius(cluster: Reads, subjects: Sequence[Entity], plan: Plan | None = None) -> BlastRadius:
-    """Return what could be reached from the subjects, and what is left of it with the plan carried out."""
+async def radius(
+    cluster: Reads,
+    subjects: Sequence[Entity],
+    plan: Plan | None = None,
+    past: Ask | None = None,
+    at: datetime | None = None,
+) -> BlastRadius:
+    """Return what could be reached from the subjects, and what is left of it with the plan carried out.
+
+    With `past`, it is what could be reached at `at` and what can be now; else only what can be now.
+    """
     starts = tuple(dict.fromkeys(start for subject in subjects if (start := _start(subject))))
     try:
         async with asyncio.timeout(PATIENCE):
-            snapshot, missing = await _snapshot(cluster)
-            return await asyncio.to_thread(_radius, snapshot, starts, plan, missing)
+            asked = past and at and then(past, at, [kind for kind, _ in READ])
+            (found, missing), was = await asyncio.gather(survey(cluster), asked or _nothing())
+            return await asyncio.to_thread(_radius, found, starts, plan, missing, was)
     except TimeoutError:
         return _unknown(starts, f"what could be reached was not found out within {PATIENCE:g} s")
     except FirebreakError as error:
         return _unknown(starts, f"what could be reached is not known: {error}")
     except Exception as error:  # noqa: BLE001 (a defect here must not cost the whole investigation)
         return _unknown(starts, f"what could be reached is not known: it failed with {type(error).__name__}")
+
+
+async def _nothing() -> None:
+    """Return that no past was asked for."""
 
 
 def _unknown(starts: tuple[str, ...], why: str) -> BlastRadius:
@@ -106,57 +79,87 @@ def _start(subject: Entity) -> str | None:
     return kind and "/".join(part for part in (kind, subject.namespace, subject.name) if part)
 
 
-async def _snapshot(cluster: Reads) -> tuple[Snapshot, list[str]]:
-    """Return all that may be read, and what may not, in words."""
-    found: list[Document] = []
-    missing: list[str] = []
-    answers = await asyncio.gather(*(cluster.list(resource) for _, resource in _READ), return_exceptions=True)
-    for (kind, resource), answer in zip(_READ, answers, strict=True):
-        match answer:
-            case NotFound():
-                continue  # a kind that this cluster does not have
-            case FirebreakError():
-                missing.append(f"{resource.plural} could not be read: {answer}")
-            case BaseException():
-                raise answer
-            case _:
-                version = f"{resource.group}/{resource.version}" if resource.group else resource.version
-                found += [
-                    Document({**one, "apiVersion": version, "kind": kind}, "the cluster", 0) for one in answer
-                ]
-    return gather(found), missing
+def _before(was: Then, live: Sequence[Document]) -> Snapshot:
+    """Return the snapshot of the past, with those Freezes of now that stood already: nobody remembers them."""
+    moment = was.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    frozen = [
+        one
+        for one in live
+        if one.value["kind"] == "Freeze" and one.value["metadata"].get("creationTimestamp", "") <= moment
+    ]
+    return gather([*(Document(item, "the context store", 0) for item in was.items), *frozen])
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """What is reached then and now, by the best way of each; `rows` has both."""
+
+    then: Mapping[str, Reached] | None
+    now: Mapping[str, Reached]
+
+    @property
+    def rows(self) -> list[Reached]:
+        found = {**self.now}
+        for entity, row in (self.then or {}).items():
+            if entity not in found or _rank(row) < _rank(found[entity]):
+                found[entity] = row
+        return sorted(found.values(), key=lambda row: (*_rank(row), row.entity))
+
+    def when(self, row: Reached) -> When | None:
+        if self.then is None or (row.entity in self.then and row.entity in self.now):
+            return None
+        return When.THEN if row.entity in self.then else When.NOW
 
 
 def _radius(
-    snapshot: Snapshot, starts: tuple[str, ...], plan: Plan | None, missing: Sequence[str]
+    live: Sequence[Document],
+    starts: tuple[str, ...],
+    plan: Plan | None,
+    missing: Sequence[str],
+    was: Then | None,
 ) -> BlastRadius:
-    actions = plan.actions if plan else ()
-    before = _asked(unplanned(snapshot, actions).snapshot, starts, missing)
+    actions, snapshot = plan.actions if plan else (), gather(live)
+    now = _asked(unplanned(snapshot, actions).snapshot, starts, missing)
+    before = _asked(_before(was, live), starts, was.missing) if was and not was.why else None
     after = _asked(planned(snapshot, actions).snapshot, starts, missing) if actions else None
+    moments = _Moments(None if before is None else _nearest(before), _nearest(now))
     tiers = _best(after or [])
-    rows = sorted(_nearest(before).values(), key=lambda row: (row.certainty, row.hops, row.entity))
-    gaps = dict.fromkeys(line for result in before for line in result.missing)
-    gone = [
-        f"{start} is not there any more" for start in starts if start not in {one.start for one in before}
-    ]
-    admin = min(
-        (one.cluster_admin for one in before if one.cluster_admin),
-        key=lambda row: row.certainty,
-        default=None,
-    )
-    told = [*gone, *gaps]
+    rows = moments.rows
+    of = Counter(moments.when(row) for row in rows)
+    admin = [one.cluster_admin.certainty for one in (*(before or ()), *now) if one.cluster_admin]
+    told = [*_doubts(was, before, starts), *_gaps(now, starts)]
     return BlastRadius(
         starts=starts,
         counts=dict(sorted(Counter(str(row.certainty) for row in rows).items())),
-        cluster_admin=admin and str(admin.certainty),
-        reached=tuple(_told(row, tiers.get(row.entity)) for row in rows[:MOST_REACHED]),
+        cluster_admin=str(min(admin)) if admin else None,
+        reached=tuple(_told(row, tiers.get(row.entity), moments.when(row)) for row in rows[:MOST_REACHED]),
         planned=after is not None,
         left=dict(sorted(Counter(tiers.values()).items())),
+        at=was.at if was and before is not None else None,
+        gone=of[When.THEN],
+        gained=of[When.NOW],
         missing=(
             *told[:MOST_MISSING],
             *([f"{len(told) - MOST_MISSING} more lines"] if len(told) > MOST_MISSING else []),
         ),
     )
+
+
+def _gaps(results: Sequence[Result], starts: Sequence[str]) -> list[str]:
+    there = {one.start for one in results}
+    gone = [f"{start} is not there any more" for start in starts if start not in there]
+    return [*gone, *dict.fromkeys(line for result in results for line in result.missing)]
+
+
+def _doubts(was: Then | None, before: Sequence[Result] | None, starts: Sequence[str]) -> list[str]:
+    """Return what is not certain about the moment of the first signal."""
+    if was is None:
+        return []
+    if before is None:
+        return [f"it is of now alone, not of the first signal: {was.why}"]
+    there = {one.start for one in before}
+    gone = [f"{start} was not there at {was.at:%H:%M:%S}" for start in starts if start not in there]
+    return [*gone, *(f"at {was.at:%H:%M:%S}, {line}" for line in was.missing)]
 
 
 def _asked(snapshot: Snapshot, starts: Sequence[str], missing: Sequence[str]) -> list[Result]:
@@ -174,17 +177,21 @@ def _nearest(results: Sequence[Result]) -> dict[str, Reached]:
     for result in results:
         for row in result.reached:
             known = found.get(row.entity)
-            better = known is None or (row.certainty, row.hops) < (known.certainty, known.hops)
+            better = known is None or _rank(row) < _rank(known)
             if better and row.entity not in starts and not row.entity.startswith("ip/"):
                 found[row.entity] = row
     return found
+
+
+def _rank(row: Reached) -> tuple[Certainty, int]:
+    return row.certainty, row.hops
 
 
 def _best(results: Sequence[Result]) -> dict[str, str]:
     return {entity: str(row.certainty) for entity, row in _nearest(results).items()}
 
 
-def _told(row: Reached, still: str | None) -> Reachable:
+def _told(row: Reached, still: str | None, when: When | None) -> Reachable:
     return Reachable(
         entity=row.entity,
         tier=str(row.certainty),
@@ -193,4 +200,5 @@ def _told(row: Reached, still: str | None) -> Reachable:
         by=row.path[-1].granted.object,
         conditions=row.conditions,
         still=still,
+        when=when,
     )

@@ -34,9 +34,13 @@ class Investigating:
         probes: Mapping[str, Probe],
         witnesses: Mapping[str, Ask] | None = None,
         past: Ask | None = None,
+        state: Ask | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the API server as the investigator's own identity, the probes, who watches, who keeps the past."""
+        """Take the API server as the investigator's own identity, the probes, and who watches.
+
+        `past` keeps an incident's slice of the past, `state` says what was at a moment.
+        """
         # Loads networkx: not for workflows, which import this module for the method's name alone.
         from activities.blast import radius
         from activities.graph.evidence import fold
@@ -45,6 +49,7 @@ class Investigating:
         self._probes = probes
         self._witnesses = witnesses or {}
         self._past = past
+        self._state = state
         self._now = now
         self._fold = fold
         self._radius = radius
@@ -69,7 +74,9 @@ class Investigating:
             for probe in self._probes.values()
             if subject.kind in probe.about
         ]
-        reaching = asyncio.create_task(self._radius(sight, subjects, request.plan))
+        reaching = asyncio.create_task(
+            self._radius(sight, subjects, request.plan, self._state, request.since)
+        )
         try:
             answers = await asyncio.gather(
                 *(_ask(probe, sight, subject) for probe, subject in questions), return_exceptions=True

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import activities.actions
 import activities.probes
 from activities.action import Action
-from activities.blast import PERMISSIONS as BLAST
 from activities.graph.collected import permissions
 from activities.probe import Probe
+from activities.survey import PERMISSIONS as BLAST
 from deploy.grants import Grant, grant, union
 from signals.catalog import load
 from signals.subjects import (

@@ -1,8 +1,19 @@
 """What could be reached from an incident, as its investigation knows it: bounded, and with what is missing."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
 
 from pydantic import BaseModel
+
+
+class When(StrEnum):
+    """Of which of the two moments something holds, where the moment of the first signal is known, too."""
+
+    THEN = "then"
+    """It could be reached at the first signal, and with nothing of ours done can no more."""
+    NOW = "now"
+    """It can be reached since: it was not at the first signal."""
 
 
 class Reachable(BaseModel, frozen=True):
@@ -22,6 +33,8 @@ class Reachable(BaseModel, frozen=True):
     """What must be so, along the whole way."""
     still: str | None = None
     """Its tier with the plan carried out; null where it is no longer reached, or where there is no plan."""
+    when: When | None = None
+    """Null where it is reached at both moments, or where one of them is not known."""
 
 
 class BlastRadius(BaseModel, frozen=True):
@@ -39,13 +52,19 @@ class BlastRadius(BaseModel, frozen=True):
     """Whether a plan was taken into account."""
     left: dict[str, int] = {}
     """How many are still reached with the plan carried out, by tier."""
+    at: datetime | None = None
+    """The moment of the first signal, if the context store could say what was then; null: only now is known."""
+    gone: int = 0
+    """How many of them were reached only then."""
+    gained: int = 0
+    """How many of them are reached only since."""
     missing: tuple[str, ...] = ()
     """What is not known. While a line stands here, what is not listed is not safe, but unknown."""
 
     @property
     def closed(self) -> int:
         """Return how many things the plan takes away."""
-        return sum(self.counts.values()) - sum(self.left.values()) if self.planned else 0
+        return sum(self.counts.values()) - self.gone - sum(self.left.values()) if self.planned else 0
 
 
 NAMED = 10
@@ -57,12 +76,23 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {tier}" for tier, count in counts.items())
 
 
+def moments(radius: BlastRadius) -> str:
+    """Return for which moments it was asked, and what differs between them, in words."""
+    gone, gained = radius.gone or "none", radius.gained or "none"
+    return (
+        f"That is as it was at {radius.at:%H:%M:%S} UTC, at the first signal, and as it is now:"
+        f" {gained} came since, {gone} went."
+    )
+
+
 def told(radius: BlastRadius) -> Iterator[str]:
     """Yield what could be reached, and what of it the plan takes away, as sentences."""
     if radius.cluster_admin:
         yield f"From there everything could be reached: cluster-admin, {radius.cluster_admin}."
     if radius.counts:
         yield f"From there an attacker could reach {counted(radius.counts)}."
+    if radius.at:
+        yield moments(radius)
     if radius.planned:
         left = counted(radius.left) if radius.left else "none of it, as far as is known"
         yield f"With the plan carried out: {left}."

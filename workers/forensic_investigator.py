@@ -14,6 +14,7 @@ from signals.subjects import (
     FORENSIC_INVESTIGATOR,
     OBSERVATIONS,
     SLICES,
+    STATE,
     service_subject,
 )
 from workers.agent import BUILD_ID, Agent, Context
@@ -27,8 +28,8 @@ async def run(context: Context) -> None:
     if context.temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
     witnesses = {agent: _asking(context, agent, OBSERVATIONS) for agent in (*DETECTING, CONTEXT_STORE)}
-    past = _asking(context, CONTEXT_STORE, SLICES)
-    investigating = Investigating(context.cluster, load(activities.probes, Probe), witnesses, past)
+    past, state = (_asking(context, CONTEXT_STORE, name) for name in (SLICES, STATE))
+    investigating = Investigating(context.cluster, load(activities.probes, Probe), witnesses, past, state)
     worker = Worker(
         context.temporal,
         task_queue=FORENSIC_INVESTIGATOR,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from activities.adapters.memory import MemoryCluster
-from activities.blast import MOST_REACHED, PERMISSIONS, radius
+from activities.blast import MOST_REACHED, radius
 from activities.graph.cut import planned, unplanned
 from activities.ports import (
     CLUSTER_ROLE_BINDINGS,
@@ -16,6 +16,7 @@ from activities.ports import (
     Manifest,
     Resource,
 )
+from activities.survey import PERMISSIONS
 from signals.blast import BlastRadius, still, told
 from signals.decisions import Inverse, OnExpiry, PlannedAction
 from signals.entities import Entity

@@ -65,6 +65,9 @@ async def test_an_incident_keeps_the_slice_of_the_past_that_it_needs(stage: Stag
 
         incident = await stage.incident(scene, investigated)
         assert incident.investigation
+        reached = incident.investigation.blast_radius
+        assert reached
+        assert reached.at == min(event.observed_at for event in incident.events), reached.missing
         (kept,) = [line for line in incident.investigation.findings if line.startswith("the past since")]
         head = kept.partition("sha256:")[2][:64]
         file = tmp_path / "past.jsonl"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from signals.blast import BlastRadius, counted
+from signals.blast import BlastRadius, Reachable, When, counted, moments
 from workers.cli.screen import Line
 
 SHOWN = 8
@@ -16,11 +16,11 @@ def lines(found: BlastRadius) -> Iterator[Line]:
         yield Line(f"from here everything could be reached: cluster-admin, {found.cluster_admin}", "bold red")
     if found.counts:
         yield Line(f"could reach {counted(found.counts)}")
+    if found.at:
+        yield Line(moments(found))
     for one in found.reached[:SHOWN]:
-        state = "" if not found.planned else " (closed)" if one.still is None else f" (still {one.still})"
-        yield Line(
-            f"{one.entity}  {' → '.join(one.steps)}  by {one.by}{state}", _COLOURS.get(one.tier, ""), 4
-        )
+        steps, state = " → ".join(one.steps), _state(one, planned=found.planned)
+        yield Line(f"{one.entity}  {steps}  by {one.by}{state}", _COLOURS.get(one.tier, ""), 4)
         yield from (Line(f"if {condition}", "dim", 6) for condition in one.conditions[:2])
     if (more := sum(found.counts.values()) - SHOWN) > 0:
         yield Line(f"and {more} more: -o json shows the nearest, `firebreak reach` all", "dim", 4)
@@ -30,3 +30,13 @@ def lines(found: BlastRadius) -> Iterator[Line]:
         )
     for line in found.missing:
         yield Line(f"what could be reached may be more: {line}", "yellow")
+
+
+def _state(one: Reachable, *, planned: bool) -> str:
+    """Return what has become of it."""
+    if one.when is When.THEN:
+        return " (then, no more)"
+    since = ", only since" if one.when is When.NOW else ""
+    if not planned:
+        return f" ({since[2:]})" if since else ""
+    return f" (closed{since})" if one.still is None else f" (still {one.still}{since})"
