@@ -1,4 +1,4 @@
-"""Many at once: a storm, and two orchestrators that share one stream."""
+"""Many at once: a storm, what waits for the same limit, and two orchestrators that share one stream."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from activities.ports import NETWORK_POLICIES
+from activities.ports import NETWORK_POLICIES, PODS, REPLICA_SETS, Manifest
 from signals.approvals import Verb
 from signals.subjects import ORCHESTRATOR
 from tests.vertical.scene import ATTACKER, REVERSE_SHELL, TERMINAL, Scene
 from tests.vertical.stage import Stage, settled, until
+from workers.stack.kubernetes import NODES
 from workers.stack.leash import Leash
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
@@ -19,6 +20,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session"), pyte
 STORM = 30
 SINGLE = 9
 """Subjects of a storm that get an incident of their own, before it is one."""
+WORKLOADS, FLOOR = 5, 3
+"""Workloads of a small namespace, and how many of them may be contained before the breaker asks."""
 SENSITIVE_FILE = "Read sensitive file untrusted"
 
 
@@ -58,6 +61,54 @@ async def test_a_storm_is_nine_incidents_and_one_of_the_rest_with_one_policy(sta
         assert len(web["spec"]["podSelector"]["matchExpressions"]) == SINGLE + 1
         assert not any([await here.reaches(pod, ATTACKER) for pod in pods])
 
+        answers = await asyncio.gather(*(stage.say(Verb.CLOSE, one, undo=True) for one in incidents))
+        assert all(answer.accepted for answer in answers), answers
+        assert await here.changed() == []
+
+
+async def workloads(here: Scene) -> list[Manifest]:
+    """Return one running pod of each of some ReplicaSets."""
+    for number in range(WORKLOADS):
+        labels = {"app": "web", "workload": str(number)}
+        container = {"name": "web", "image": "registry.example/shop/web:1"}
+        pods = {
+            "metadata": {"labels": labels},
+            "spec": {"nodeName": NODES[0], "containers": [container]},
+        }
+        spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pods}
+        body = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": f"web-{number}"}}
+        await here.cluster.create(REPLICA_SETS.ref(f"web-{number}", here.namespace), {**body, "spec": spec})
+
+    async def made() -> bool:
+        return len(await here.cluster.list(PODS, here.namespace)) == WORKLOADS
+
+    await until(made, lambda: "the ReplicaSets have not made their pods")
+    await here.running()
+    return await here.cluster.list(PODS, here.namespace)
+
+
+async def test_what_waits_for_the_same_limit_is_approved_by_one_command(stage: Stage) -> None:
+    async with stage.scene() as here:
+        await here.policy()
+        pods = await workloads(here)
+        here.before = await here.picture()
+        assert await stage.post(*(here.alert(REVERSE_SHELL, pod) for pod in pods)) == 200
+        groups: dict[str, str] = {}
+
+        async def asked() -> bool:
+            listed = await stage.summaries(here)
+            groups.update({one.id: one.waiting_for.group for one in listed if one.waiting_for})
+            return len(groups) == WORKLOADS - FLOOR
+
+        await until(asked, lambda: f"waiting are {groups}")
+        (group,) = set(groups.values())
+        assert group.startswith(f"breaker/{here.namespace}/")
+        code, said, _ = await stage.firebreak("approve", "--group", group, "--reason", "all of them")
+        assert (code, "approved 2 of 2 incidents" in said) == (0, True), said
+        incidents = await all_settled(stage, here, WORKLOADS)
+        approved = [r.approved_by for one in groups for r in (await stage.ledger.ask(one)).receipts]
+        assert set(approved) == {"oncall"}
+        assert not any([await here.reaches(pod, ATTACKER) for pod in pods])
         answers = await asyncio.gather(*(stage.say(Verb.CLOSE, one, undo=True) for one in incidents))
         assert all(answer.accepted for answer in answers), answers
         assert await here.changed() == []

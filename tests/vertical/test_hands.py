@@ -157,7 +157,8 @@ def used(log: Path, agent: str) -> set[tuple[str, str, str]]:
 
 def granted(agent: str) -> set[tuple[str, str, str]]:
     (row,) = [one for one in identities() if one.agent == agent]
-    grants: tuple[Grant, ...] = (*row.cluster, *row.enrolled)
+    within = [one for _, grants in row.within for one in grants]
+    grants: tuple[Grant, ...] = (*row.cluster, *row.enrolled, *within)
     return {(one.group, one.resource, verb) for one in grants for verb in one.verbs}
 
 
