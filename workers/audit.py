@@ -29,6 +29,8 @@ REMEMBERED = 10_000
 BACKLOG = 10_000
 """Entries that wait for NATS to come back; more are lost, and that is logged."""
 AGAIN_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
+"""How long an activity waits for its entry: longer, and Temporal would take it for dead and try it for ever."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,7 @@ class Audit:
         self._told: OrderedDict[str, None] = OrderedDict()
         self._later: list[Entry] = []
         self._catching_up: asyncio.Task[None] | None = None
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def append(self, kind: Kind, body: dict[str, Any], once: str = "") -> None:
         """Return when this is durable. What has the same `once` within one process is told once.
@@ -68,14 +71,23 @@ class Audit:
             await self._append(entry)
 
     async def note(self, kind: Kind, body: dict[str, Any], once: str = "") -> None:
-        """Append, and never fail: what NATS does not take now is appended once it does, as long as we live."""
+        """Append, and never fail: what NATS does not take now is appended once it does, as long as we live.
+
+        Nobody waits longer than `PATIENCE_SECONDS`: a record that is full or away must not stop the work.
+        """
         entry = _entry(kind, body, once)
         if entry.id in self._told:
             return
+        noting = asyncio.create_task(self._note(entry))
+        self._noting.add(noting)
+        noting.add_done_callback(self._noting.discard)
+        await asyncio.wait({noting}, timeout=PATIENCE_SECONDS)
+
+    async def _note(self, entry: Entry) -> None:
         try:
             await self._append(entry)
         except FirebreakError as error:
-            log.error("an entry of the audit record waits", kind=kind, id=entry.id, error=str(error))
+            log.error("an entry of the audit record waits", kind=entry.kind, id=entry.id, error=str(error))
             self._keep(entry)
 
     def later(self, kind: Kind, body: dict[str, Any], once: str = "") -> None:
@@ -86,6 +98,7 @@ class Audit:
 
     async def finish(self) -> None:
         """Append what waits, once, before the agent ends."""
+        await asyncio.gather(*self._noting)
         if self._catching_up:
             self._catching_up.cancel()
             await asyncio.gather(self._catching_up, return_exceptions=True)

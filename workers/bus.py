@@ -10,10 +10,9 @@ from time import monotonic
 from typing import Any, Self
 from uuid import uuid4
 
-import nats.errors
-from nats.js.errors import NoStreamResponseError, NotFoundError, ServiceUnavailableError
+from nats.js.errors import NotFoundError
 
-from activities.adapters.nats import NatsBucket, translated
+from activities.adapters.nats import NatsBucket, passing, translated
 from activities.adapters.nats_objects import NatsObjects
 from activities.ports import KeyValue
 from signals.errors import Unavailable
@@ -38,14 +37,6 @@ _PULLS_PER_INBOX = 256
 """The server remembers every pull of a foreign stream until its inbox goes; so the inbox goes now and then."""
 _REASON_LENGTH = 500
 _RETRY_SECONDS = 0.1
-_PASSING = (
-    TimeoutError,
-    NoStreamResponseError,
-    ServiceUnavailableError,
-    nats.errors.OutboundBufferLimitError,
-)
-"""What a restarting server answers, or leaves unanswered."""
-
 Callback = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
 """Called with subject, payload and headers."""
 
@@ -104,7 +95,7 @@ class Bus:
                 denied = self._connection.denied(subject, started)
                 if denied:
                     raise Unavailable(f"appending to {subject}: {denied}") from error
-                if monotonic() - started > APPEND_SECONDS or not isinstance(error.__cause__, _PASSING):
+                if monotonic() - started > APPEND_SECONDS or not passing(error.__cause__):
                     raise
                 await asyncio.sleep(_RETRY_SECONDS)
 

@@ -15,6 +15,7 @@ from nats.js.errors import (
     KeyNotFoundError,
     KeyWrongLastSequenceError,
     NoStreamResponseError,
+    ServiceUnavailableError,
 )
 from nats.js.kv import KV_DEL, KV_OP, KeyValue
 
@@ -105,6 +106,22 @@ def translated(what: str) -> Iterator[None]:
         raise Unavailable(f"{what}: NATS did not answer in time") from error
     except (nats.errors.Error, OSError) as error:
         raise Unavailable(f"{what}: {error}") from error
+
+
+_PASSING = (
+    TimeoutError,
+    NoStreamResponseError,
+    ServiceUnavailableError,
+    nats.errors.OutboundBufferLimitError,
+)
+"""What a restarting server answers, or leaves unanswered."""
+_FULL = 10077
+"""The server's code for a stream that has reached its limit: it says 503 then too, and waiting helps nobody."""
+
+
+def passing(error: BaseException | None) -> bool:
+    """Return whether the request that ended with this may succeed in a moment."""
+    return isinstance(error, _PASSING) and getattr(error, "err_code", None) != _FULL
 
 
 class NatsBucket:

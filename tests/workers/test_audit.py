@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
 from deploy.bus import provisioner
-from deploy.nats import provision
+from deploy.nats import _STREAM_BYTES, provision
 from signals.audit import Anchor, Kind, Link, Verdict, entries
 from signals.audit_proof import verify
 from signals.entities import ClusterRef
@@ -115,6 +116,7 @@ async def test_an_entry_waits_for_nats_and_is_not_lost(
 ) -> None:
     monkeypatch.setattr("workers.bus.APPEND_SECONDS", 0.1)
     monkeypatch.setattr("workers.audit.AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr("workers.audit.PATIENCE_SECONDS", 5.0)
     with serving(tmp_path) as server:
         await provision(server.url, server.pki)
         async with auditing(server, REMEDIATION_EXECUTOR) as audit:
@@ -129,6 +131,41 @@ async def test_an_entry_waits_for_nats_and_is_not_lost(
                 await asyncio.sleep(0.1)
             links = await read(server)
 
+    assert [entry.id for link in links for entry in entries(link.envelope())] == ["while NATS was away"]
+
+
+async def test_a_record_that_is_full_is_told_at_once_and_keeps_nobody_from_working(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_STREAM_BYTES, "AUDIT", 1024)
+    with serving(tmp_path) as server:
+        await provision(server.url, server.pki)
+        async with auditing(server, REMEDIATION_EXECUTOR) as audit:
+            began = monotonic()
+            with capture_logs() as logs:
+                await audit.note(Kind.APPLIED, {"reason": "x" * 2000}, "too much")
+            took = monotonic() - began
+
+    assert took < 1.9, "Temporal gives an activity up that is silent for 2 s"
+    assert "maximum bytes exceeded" in logs[0]["error"]
+
+
+async def test_a_record_that_does_not_answer_keeps_no_activity_from_its_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.bus.APPEND_SECONDS", 4.0)
+    with serving(tmp_path) as server:
+        await provision(server.url, server.pki)
+        async with auditing(server, REMEDIATION_EXECUTOR) as audit:
+            server.kill()
+            began = monotonic()
+            await audit.note(Kind.APPLIED, {}, "while NATS was away")
+            took = monotonic() - began
+            server.start()
+            await audit.finish()
+            links = await read(server)
+
+    assert took < 1.9
     assert [entry.id for link in links for entry in entries(link.envelope())] == ["while NATS was away"]
 
 
