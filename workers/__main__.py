@@ -132,6 +132,7 @@ class Process:
     watch: Observability
     stopping: asyncio.Event
     ready: Callable[[str], None]
+    attention: Callable[[str], None]
     memory: MemoryCluster | None = None
 
     async def run(self, agent: Agent) -> None:
@@ -157,6 +158,7 @@ class Process:
                 policy=read_policy(told),
                 stopping=self.stopping,
                 ready=lambda: self.ready(agent.name),
+                attention=self.attention,
             )
             closing.push_async_callback(context.audit.finish)
             digest = context.policy.digest
@@ -198,16 +200,18 @@ async def serve(agents: Sequence[Agent], told: Settings, watch: Observability) -
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    waiting = {agent.name for agent in agents}
+    waiting, said = {agent.name for agent in agents}, list[str]()
 
     def ready(name: str) -> None:
         waiting.discard(name)
         if not waiting and told.ready_file:
-            told.ready_file.touch()
+            told.ready_file.write_text("".join(f"{line}\n" for line in said), encoding="utf-8")
 
     async with AsyncExitStack() as closing:
         memory = await memory_cluster(told, closing) if told.cluster == "memory" else None
-        process = Process(settings=told, watch=watch, stopping=stopping, ready=ready, memory=memory)
+        process = Process(
+            settings=told, watch=watch, stopping=stopping, ready=ready, attention=said.append, memory=memory
+        )
         async with asyncio.TaskGroup() as group:
             for agent in agents:
                 group.create_task(process.run(agent))

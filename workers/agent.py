@@ -23,6 +23,10 @@ BUILD_ID = f"firebreak-{version('firebreak')}"
 """What a worker says that it is. Unsaid, the SDK hashes every loaded module at each start, which takes seconds."""
 
 
+def unheard(text: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """Everything an agent is given: its settings, its identity at each server, and when to stop."""
@@ -43,6 +47,8 @@ class Context:
     stopping: asyncio.Event
     ready: Callable[[], None]
     """To be called once the agent serves."""
+    attention: Callable[[str], None] = unheard
+    """To be called before `ready` with what a person has to see to; `firebreak status` shows it."""
     workload: Workload | None = None
     """What runs inside pods, as this agent's own ServiceAccount."""
 

@@ -108,7 +108,7 @@ class Heeding:
         if approved == self._changes():
             return Answer(accepted=True, message="approved: it holds as soon as the executor has begun again")
         return Answer(
-            accepted=False, message="no such change of policy waits; the executor's log names what does"
+            accepted=False, message="no such change of policy waits; `firebreak status` shows what does"
         )
 
     def _resume_reply(self, command: str, actor: str, uid: str) -> Answer:

@@ -73,6 +73,7 @@ async def run(context: Context) -> None:
     heeding.policy = standing
     if standing.waiting:
         log.error("the installed policy does not hold", why=str(standing))
+        context.attention(str(standing))
     cluster = Divided(context.cluster, _in_other_hands(context, consents))
     remediating = Remediating(
         actions=actions,

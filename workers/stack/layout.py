@@ -83,7 +83,7 @@ class Layout:
 
     @property
     def ready(self) -> Path:
-        """One file for each agent that serves."""
+        """One file for each agent that serves, with what it wants a person to see to, one a line."""
         return self.root / "ready"
 
     @property

@@ -77,6 +77,8 @@ class Status(BaseModel, frozen=True):
     """Kubeconfigs of `oncall` and `lead`."""
     stopped: str | None = None
     """Who stopped Firebreak, and why; null if nobody did, or nobody can be asked."""
+    attention: tuple[str, ...] = ()
+    """What the agents that serve want a person to see to, like a policy that waits for its approval."""
 
     def process(self, name: str) -> Process:
         """Return one process by name.

@@ -104,6 +104,7 @@ async def test_the_status_document_has_exactly_the_promised_fields(stack: Stack)
             "falco_ca_file",
             "dead_letters",
             "stopped",
+            "attention",
             "people",
         )
     }

@@ -1,11 +1,13 @@
 """`firebreak status`: what runs and where. It needs no running server."""
 
 from argparse import Namespace
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from workers.cli.verb import Verb, no_arguments, state_dir
 
 if TYPE_CHECKING:
+    from workers.stack.layout import Layout
     from workers.stack.state import Status
 
 ASK_SECONDS = 3.0
@@ -21,8 +23,10 @@ def run(options: Namespace) -> int:
     status = read(state_dir(options))
     if status.ready:
         status = status.model_copy(update={"stopped": _stopped(status)})
-    letters = dead_letters(Layout(state_dir(options).absolute())) if status.processes else None
-    status = status.model_copy(update={"dead_letters": letters})
+    if status.processes:
+        layout = Layout(state_dir(options).absolute())
+        found = {"dead_letters": dead_letters(layout), "attention": _attention(layout)}
+        status = status.model_copy(update=found)
     emit(options, status.model_dump(), lambda: _show(status))
     return 0
 
@@ -51,6 +55,15 @@ def _stopped(status: "Status") -> str | None:
     return f"{stop}; resumed by {' and '.join(stop.resumed_by) or 'nobody'} so far" if stop else None
 
 
+def _attention(layout: "Layout") -> tuple[str, ...]:
+    """Return what the agents want a person to see to; one that ends meanwhile has nothing to say."""
+    lines = list[str]()
+    for file in sorted(layout.ready.iterdir()) if layout.ready.is_dir() else ():
+        with suppress(FileNotFoundError):
+            lines += file.read_text(encoding="utf-8").splitlines()
+    return tuple(lines)
+
+
 def _show(status: "Status") -> None:
     from workers.cli.screen import Screen
 
@@ -58,6 +71,8 @@ def _show(status: "Status") -> None:
     screen.say(f"{'ready' if status.ready else 'not ready'}: {status.state_dir}", "bold")
     if status.stopped:
         screen.say(f"STOPPED: {status.stopped}", "bold red")
+    for line in status.attention:
+        screen.say(f"{line[:1].upper()}{line[1:]}.", "yellow")
     if not status.processes:
         screen.say("Nothing runs here. Start a stack with `firebreak up`.")
         return
