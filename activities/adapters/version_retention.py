@@ -21,8 +21,6 @@ def forget(writer: VersionWriter, before: int, most_bytes: int) -> int:
         if horizon is None:
             break  # all that is left still is
         gone += _until(writer, horizon)
-    if gone:
-        _sweep(writer)
     return gone
 
 
@@ -42,7 +40,10 @@ def _until(writer: VersionWriter, horizon: int) -> int:
                 writer.file.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (schema.HORIZON, moved))
         gone += some
         if some < AT_ONCE:
-            return gone
+            break
+    if gone:
+        _sweep(writer)  # most of the room is that of bodies: only now is it known how much there is
+    return gone
 
 
 def _oldest_share(writer: VersionWriter) -> int | None:

@@ -7,10 +7,12 @@ import pytest
 
 from activities.adapters.version_file import VersionFile
 from activities.adapters.version_retention import forget
+from activities.adapters.version_writer import VersionWriter
 from activities.graph.chronology import SECOND, Ticks, clamped, watched
 from activities.graph.past import State, Why
 from activities.graph.projection import project, restore
-from tests.activities.graph.past_worlds import BEGAN, World, seen
+from activities.graph.recording import Step
+from tests.activities.graph.past_worlds import BEGAN, POD, World, seen
 
 SEEDS = range(24)
 
@@ -78,6 +80,23 @@ def test_a_file_that_grew_too_large_forgets_the_oldest_and_keeps_what_is(tmp_pat
         assert counts["versions"] == counts["objects"] == len(made.live)
         assert seen(store, made.now)[0] == made.truth(made.now)
     made.writer.close()
+
+
+def test_a_file_that_is_a_little_too_large_forgets_a_little(tmp_path: Path) -> None:
+    writer, chance = VersionWriter(tmp_path / "versions.db"), random.Random(1)
+    recorder = writer.recorder(POD)
+    steps: list[Step] = []
+    for number in range(2000):  # every version has a body of its own, which is most of the room that it takes
+        labels = {f"label-{one}": chance.randbytes(24).hex() for one in range(20)}
+        metadata = {"name": "web", "namespace": "shop", "uid": "u", "labels": labels}
+        made = {"metadata": {**metadata, "resourceVersion": str(number + 1)}, "spec": {}}
+        steps += recorder.changed("MODIFIED" if number else "ADDED", made, BEGAN + number * SECOND, None)
+    with writer.transaction():
+        writer.write(POD, steps, "2000", BEGAN)
+    with VersionFile(writer.path) as store:
+        size = store.counts()["bytes"]
+    assert 0 < forget(writer, 0, size * 9 // 10) < 2000 // 4
+    writer.close()
 
 
 def test_a_reading_of_the_counter_dates_every_change_before_and_after_it() -> None:
