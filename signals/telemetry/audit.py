@@ -20,8 +20,9 @@ from signals.telemetry.texts import clean
 TEXT_LIMIT = 1024
 """Characters kept of one text."""
 GROUP_LIMIT = 64
-BODY_LIMIT = 256 * 1024
-"""A body above so many bytes is not looked into; what is said of it then says so."""
+BODY_LIMIT = 4 << 20
+"""A body above so many bytes is not looked into; what is said of it then says so. API servers take no such body:
+whoever pads an object must not hide it."""
 POD_NAME = "authentication.kubernetes.io/pod-name"
 POD_UID = "authentication.kubernetes.io/pod-uid"
 CREDENTIAL = "authentication.kubernetes.io/credential-id"

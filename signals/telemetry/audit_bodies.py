@@ -6,15 +6,35 @@ Everything else of a body is dropped before it is stored: environments, argument
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from signals.redaction import has_hint, redact
 from signals.shipped import SAID, digest
 from signals.telemetry.texts import clean
 
 Body = dict[str, Any]
 
-LIST_LIMIT = 64
+LIST_LIMIT, FEW = 64, 4
+"""Members of one list that are kept; those that tell something come first, so that no padding pushes them out."""
+KEPT_LIMIT = 256 * 1024
+"""Bytes that are kept of one body; of the lists of a larger one only a few members are."""
 DEPTH = 8
 TEXT_LIMIT = 256
+TELLING = frozenset(
+    {
+        *(
+            "*",
+            "system:anonymous",
+            "system:unauthenticated",
+            "system:authenticated",
+            "system:serviceaccounts",
+        ),
+        *("SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "BPF", "SYS_RAWIO", "ALL"),
+    }
+)
+"""What detectors look for in a list."""
+QUIET = frozenset({"apiGroups", "nonResourceURLs", "resourceNames"})
+"""Where a `*` grants nothing by itself."""
 OURS = "firebreak"
 """In the names of what we ship: of that a hash is kept, to be compared."""
 
@@ -31,8 +51,11 @@ def pruned(body: Body, resource: str, subresource: str, name: str) -> Body:
 
 
 def harmless(body: Body) -> Body:
-    """Return the same body with clean, short texts and without secrets."""
-    return {key: _harmless(value, DEPTH) for key, value in body.items()}
+    """Return the same body with clean, short texts and without secrets, and no larger than is kept."""
+    kept = _clean_members(body, DEPTH + 1, LIST_LIMIT)
+    if len(msgspec.json.encode(kept)) > KEPT_LIMIT:
+        return _clean_members(body, DEPTH + 1, FEW)
+    return kept
 
 
 def _rules(body: Body, _: str) -> Body:
@@ -106,10 +129,17 @@ def _map(value: Any) -> Body:
 
 
 def _listed(value: Any) -> list[Any]:
-    return value[:LIST_LIMIT] if isinstance(value, list) else []
+    return value if isinstance(value, list) else []
 
 
-def _harmless(value: Any, depth: int) -> Any:
+def _clean_members(value: Body, depth: int, most: int) -> Body:
+    return {
+        clean(str(key), TEXT_LIMIT): _clean(one, depth - 1, most)
+        for key, one in list(value.items())[:LIST_LIMIT]
+    }
+
+
+def _clean(value: Any, depth: int, most: int) -> Any:
     """Return a value with clean, short texts and without secrets; what is nested too deeply is left out."""
     if isinstance(value, str):
         text = clean(value, TEXT_LIMIT)
@@ -117,10 +147,27 @@ def _harmless(value: Any, depth: int) -> Any:
     if depth == 0:
         return None
     if isinstance(value, dict):
-        return {
-            clean(str(key), TEXT_LIMIT): _harmless(one, depth - 1)
-            for key, one in list(value.items())[:LIST_LIMIT]
-        }
+        return _clean_members(value, depth, most)
     if isinstance(value, list):
-        return [_harmless(one, depth - 1) for one in value[:LIST_LIMIT]]
+        return [_clean(one, depth - 1, most) for one in _first(value, most)]
     return value
+
+
+def _first(members: list[Any], most: int) -> list[Any]:
+    """Return as many members of a list as are kept, in their order where all are."""
+    if len(members) <= most:
+        return members
+    return sorted(members, key=lambda one: not _tells(one, DEPTH))[:most]
+
+
+def _tells(value: Any, depth: int) -> bool:
+    """Return whether something in it is why a detector would fire."""
+    if isinstance(value, str):
+        return value in TELLING
+    if depth and isinstance(value, list):
+        return any(_tells(one, depth - 1) for one in value)
+    if depth and isinstance(value, dict):
+        if value.get("privileged") is True:
+            return True
+        return any(_tells(one, depth - 1) for key, one in value.items() if key not in QUIET)
+    return False

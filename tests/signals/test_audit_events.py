@@ -6,15 +6,20 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signals.auditing import AuditDetection, AuditDetector
+from signals.catalog import load
+from signals.detectors import rbac
 from signals.errors import Undecodable
 from signals.shipped import digest
 from signals.telemetry.audit import POD_UID, TEXT_LIMIT, AuditEvent, read
 from signals.telemetry.wrappings import events
 
+DETECTION = AuditDetection(load(rbac, AuditDetector).values())
 BINDING: dict[str, Any] = {
     "annotations": {
         "authorization.k8s.io/decision": "allow",
@@ -74,6 +79,47 @@ def test_the_pod_of_a_token_is_known() -> None:
     found = event(user=user)
 
     assert (found.uid, found.extra) == ("u-1", {POD_UID: "7d9f"})
+
+
+def _padded(resource: str, body: dict[str, Any]) -> AuditEvent:
+    user = {"username": "system:serviceaccount:shop:web", "groups": ["system:serviceaccounts"]}
+    about = {"resource": resource, "name": "x", "namespace": "shop"}
+    return event(user=user, objectRef=about, requestObject=body, responseObject=None)
+
+
+HARMLESS_RULE = {"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"], "resourceNames": ["*"]}
+JUNK = [f"junk-{number}" for number in range(200)]
+EVERYTHING = {"resources": ["*"], "verbs": ["*"]}
+LONG_RULE = {"resources": ["x" * 250] * 64, "verbs": JUNK}
+CROWD = [*({"name": one} for one in JUNK), {"name": "system:authenticated"}]
+NEAR_THE_LIMIT = {"metadata": {"annotations": {"padding": "x" * 1_400_000}}}
+PRIVILEGED = {"name": "c", "securityContext": {"privileged": True}}
+CAPABLE = {"name": "c", "securityContext": {"capabilities": {"add": ["CHOWN"] * 70 + ["SYS_ADMIN"]}}}
+
+
+@pytest.mark.parametrize(
+    ("detector", "resource", "body"),
+    [
+        ("wildcard_role", "clusterroles", {"rules": [HARMLESS_RULE] * 200 + [EVERYTHING]}),
+        ("wildcard_role", "clusterroles", {"rules": [{"resources": [*JUNK, "*"], "verbs": [*JUNK, "*"]}]}),
+        ("wildcard_role", "clusterroles", {"rules": [EVERYTHING], **NEAR_THE_LIMIT}),
+        ("wildcard_role", "clusterroles", {"rules": [*([LONG_RULE] * 64), EVERYTHING]}),
+        ("admin_binding", "rolebindings", {"roleRef": {"name": "view"}, "subjects": CROWD}),
+        ("privileged_pod", "pods", {"spec": {"containers": [{"name": n} for n in JUNK] + [PRIVILEGED]}}),
+        ("privileged_pod", "pods", {"spec": {"containers": [CAPABLE]}}),
+        (
+            "privileged_pod",
+            "pods",
+            {"spec": {"volumes": [*({"emptyDir": {}} for _ in JUNK), {"hostPath": {"path": "/"}}]}},
+        ),
+    ],
+)  # fmt: skip
+def test_no_padding_hides_what_an_object_grants_or_may_do(
+    detector: str, resource: str, body: dict[str, Any]
+) -> None:
+    found = _padded(resource, body)
+    assert [one.name for one in DETECTION.suspect(found)] == [detector]
+    assert len(msgspec.json.encode(found)) < 512 * 1024
 
 
 @pytest.mark.parametrize(
@@ -156,7 +202,7 @@ def test_a_secret_in_an_audit_log_that_should_not_hold_it_goes_no_further() -> N
 
 
 def test_a_huge_body_is_not_looked_into_and_that_is_said() -> None:
-    rules = [{"verbs": ["get"], "resources": ["x" * 1000]}] * 500
+    rules = [{"verbs": ["get"], "resources": ["x" * 1000]}] * 5000
     found = event(objectRef={"resource": "roles"}, requestObject={"rules": rules})
 
     assert (found.body, found.truncated) == ({}, True)
