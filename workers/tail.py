@@ -122,11 +122,19 @@ class Tail:
         """Take the next whole lines in; return whether there were any."""
         data = await asyncio.to_thread(_lines, opened.file, opened.offset)
         if not data:
-            return False
+            return await asyncio.to_thread(self._emptied, opened)
         lines = [line for line in data.split(b"\n") if line.strip()]
         await self._intake.take(lines, self._path.name, {})
         opened.offset += len(data)
         await self._keep(Place(opened.inode, opened.offset))
+        return True
+
+    def _emptied(self, opened: _Open) -> bool:
+        """Return whether the file was cut down in its place, as `copytruncate` does; then begin it anew."""
+        if os.fstat(opened.file.fileno()).st_size >= opened.offset:
+            return False
+        log.error("the audit log was emptied; what was not read yet is lost", file=str(self._path))
+        opened.offset = 0
         return True
 
     async def _keep(self, place: Place) -> None:
@@ -140,8 +148,8 @@ class Tail:
 
 def _opened(path: Path, offset: int) -> _Open:
     file = path.open("rb")
-    size = os.fstat(file.fileno())
-    return _Open(file, size.st_ino, min(offset, size.st_size))
+    status = os.fstat(file.fileno())
+    return _Open(file, status.st_ino, offset if offset <= status.st_size else 0)
 
 
 def _lines(file: IO[bytes], offset: int) -> bytes:
