@@ -9,15 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import structlog
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 import workflows
-from activities.adapters import kubernetes, memory_wire
-from activities.adapters.kubernetes import KubernetesCluster
 from activities.adapters.memory import MemoryCluster
 from activities.ports import NAMESPACES
 from signals import policy
@@ -32,6 +28,11 @@ from workers.bus import Bus
 from workers.keyring import PUBLIC, Keyring, OwnKey
 from workers.observability import Observability
 from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from activities.adapters.kubernetes import KubernetesCluster
 
 ALL = "all"
 CONNECT_SECONDS = 30.0
@@ -82,18 +83,23 @@ def keys(told: Settings, agent: str) -> tuple[Signer, Trust, str]:
         raise SettingsInvalid(f"FIREBREAK_KEYS_DIR: {folder}: {error}") from error
 
 
-async def cluster_of(told: Settings) -> KubernetesCluster:
+async def cluster_of(told: Settings) -> "KubernetesCluster":
     """Return the API server as this agent sees it."""
+    from activities.adapters import kubernetes
+
     ref = ClusterRef(name=told.cluster_name, uid=told.cluster_uid) if told.cluster_uid else None
     return await kubernetes.connect(told.kubeconfig, told.context, told.cluster_name, ref=ref)
 
 
-async def temporal_of(told: Settings, watch: Observability) -> Client:
-    """Connect to Temporal, waiting for it to come up.
+async def temporal_of(told: Settings, watch: Observability) -> "Client":
+    """Connect to Temporal, waiting for it to come up. Most agents have no access to it, and never load it.
 
     Raises:
         Unavailable: it did not within half a minute.
     """
+    from temporalio.client import Client
+    from temporalio.contrib.pydantic import pydantic_data_converter
+
     deadline = asyncio.get_running_loop().time() + CONNECT_SECONDS
     while True:
         try:
@@ -187,6 +193,8 @@ async def _while_connected(agent: Agent, context: Context) -> None:
 
 async def memory_cluster(told: Settings, closing: AsyncExitStack) -> MemoryCluster:
     """Return a new cluster in a dictionary, with our own namespace, reachable by commands."""
+    from activities.adapters import memory_wire
+
     memory = MemoryCluster(name=told.cluster_name)
     ours = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     await memory.create(NAMESPACES.ref(NAMESPACE), ours)

@@ -3,6 +3,8 @@
 import ast
 import importlib
 import pkgutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import workflows
+from deploy.identities import identities
 from signals import errors
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +91,23 @@ def test_modules_and_functions_fit_on_a_screen_or_two() -> None:
                 if lines > MOST_FUNCTION_LINES and where not in TABLES:
                     long_functions.append(f"{where}: {lines}")
     assert (long_modules, long_functions) == ([], [])
+
+
+def test_agents_without_temporal_do_not_load_it() -> None:
+    script = """
+import importlib, sys
+import workers.__main__
+agents = [importlib.import_module(f"workers.{name.replace('-', '_')}") for name in sys.argv[1].split()]
+loaded = {name.partition(".")[0] for name in sys.modules} & {"temporalio", "slack_sdk", "networkx", "jinja2"}
+wrong = [*loaded, *(one.AGENT.name for one in agents if one.AGENT.uses_temporal)]
+sys.exit(" ".join(wrong) or 0)
+"""
+    without = " ".join(one.agent for one in identities() if not one.temporal)
+    ran = subprocess.run(
+        [sys.executable, "-c", script, without], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert without
+    assert (ran.returncode, ran.stderr.strip()) == (0, "")
 
 
 def test_the_lock_and_the_tree_name_no_index_and_no_machine() -> None:
