@@ -41,8 +41,26 @@ class Paths:
     def __init__(self, world: World, walk: Walk) -> None:
         """Take a walk that has ended."""
         self._census, self._walk = world.census, walk
-        self._known: dict[int, tuple[Hop, ...]] = {}
         self._granted: dict[tuple[int, Any], Granted] = {}
+        self._ways: dict[int, tuple[Hop, ...]] = {}
+        self._find()
+
+    def _find(self) -> None:
+        """Make all ways. A source comes before what it leads to, and what one offer leads to comes together."""
+        ways, names, base = self._ways, self._census.names, self._walk.base
+        last: Arrival | None = None
+        before: tuple[Hop, ...] = ()
+        source = ""
+        for number, arrival in self._walk.arrivals.items():
+            given = arrival.offer
+            if given is None or arrival.source is None:
+                ways[number] = ()
+                continue
+            if arrival is not last:
+                last, before, source = arrival, ways[arrival.source], names[base(arrival.source)]
+            target = names[number] if number < len(names) else names[base(number)]
+            leave = self._leave(given.proof, target)
+            ways[number] = (*before, Hop(given.edge, source, target, leave, given.conditions))
 
     def held(self) -> Iterator[Reached]:
         """Yield all that the walk holds, without the starts and `cluster-admin`."""
@@ -57,38 +75,13 @@ class Paths:
         return arrival and self._row(self._census.admin, arrival)
 
     def _row(self, number: int, arrival: Arrival) -> Reached:
-        path = self._path(number)
-        return Reached(self._census.names[number], arrival.certainty, arrival.hops, path)
+        return Reached(self._census.names[number], arrival.certainty, arrival.hops, self._ways[number])
 
     def leaf(self, leaf: Leaf) -> Reached:
         """Return something that can only be connected to."""
         source = self._census.names[self._walk.base(leaf.source)]
         hop = Hop(leaf.edge, source, leaf.entity, leaf.proof.granted(leaf.entity), leaf.conditions)
-        return Reached(leaf.entity, leaf.certainty, leaf.hops, (*self._path(leaf.source), hop))
-
-    def _path(self, number: int) -> tuple[Hop, ...]:
-        chain = []
-        while number not in self._known and self._walk.arrivals[number].source is not None:
-            chain.append(number)
-            number = self._walk.arrivals[number].source or 0
-        path = self._known.get(number, ())
-        for one in reversed(chain):
-            path = self._known[one] = (*path, self._hop(one))
-        return path
-
-    def _hop(self, number: int) -> Hop:
-        arrival = self._walk.arrivals[number]
-        names, given, source = self._census.names, arrival.offer, arrival.source
-        if given is None or source is None:
-            raise ValueError(f"{names[number]} is a start: no step leads there")
-        target = names[self._walk.base(number)]
-        return Hop(
-            given.edge,
-            names[self._walk.base(source)],
-            target,
-            self._leave(given.proof, target),
-            given.conditions,
-        )
+        return Reached(leaf.entity, leaf.certainty, leaf.hops, (*self._ways[leaf.source], hop))
 
     def _leave(self, proof: Any, target: str) -> Granted:
         """Return who allows a step; a rule without names says the same about every target."""

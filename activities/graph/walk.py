@@ -152,9 +152,9 @@ class Walk:
     def _vain(self, given: Offer) -> bool:
         """Return whether an offer to few leads to nothing that is new."""
         targets = given.targets
-        return not isinstance(targets, int) and all(
-            one in self.arrivals and one not in self._locked for one in targets
-        )
+        if isinstance(targets, int):
+            return False
+        return all(map(self.arrivals.__contains__, targets)) and self._locked.isdisjoint(targets)
 
     def _offers(self, number: int, arrival: Arrival) -> Iterable[Offer]:
         census, base = self.world.census, self.base(number)
