@@ -154,6 +154,9 @@ class Ending:
         hour = until - max(ends, self._now()) <= timedelta(seconds=OVERDUE_SECONDS)
         if self._policy.after_extensions is AfterExtensions.HOLD and hour:
             return
+        least = min(receipt.action.ttl_seconds for receipt in standing)
+        if until - ends < timedelta(seconds=least):  # else a second each would use all extensions up
+            raise Refused("silence extends this by as long as it was given at first, and by no less")
         if any(receipt.extended >= self._policy.extensions for receipt in standing):
             raise Refused(f"this was extended {self._policy.extensions} times already: a person decides")
 
