@@ -16,7 +16,7 @@ from activities.doubting import Doubting
 from activities.orders import Orders
 from activities.ports import Cluster
 from activities.records import Records
-from activities.ruling import LEAD, Ruling, Rulings, asked, dried, overall, part
+from activities.ruling import LEAD, WRITE, Ruling, Rulings, asked, dried, overall, part
 from signals.approvals import Approval
 from signals.decisions import Decision, Inverse
 from signals.errors import Refused
@@ -74,14 +74,16 @@ class Carrying:
             plan = await self._applying.plan(decision, recorded, self._policy.digest)
         except Refused as error:
             return self._unplanned(decision, str(error))
-        (plan, rulings), _ = await asyncio.gather(
+        (plan, rulings, begun), _ = await asyncio.gather(
             self._ruled(decision, plan, recorded, request.approval), self._orders.refresh(self._cluster)
         )
+        fresh = {one: ruling for one, ruling in rulings.items() if one not in begun}
         if write:
-            rulings = self._orders.postponed(rulings)
-            rulings = await self._doubting.unless_replayed(decision, plan, rulings, request.approval)
+            fresh = self._orders.postponed(fresh)
+            fresh = await self._doubting.unless_replayed(decision, plan, fresh, request.approval)
         else:
-            rulings = {one: _stopped(ruling, decision.why_not) for one, ruling in rulings.items()}
+            fresh = {one: _stopped(ruling, decision.why_not) for one, ruling in fresh.items()}
+        rulings = {**rulings, **fresh}
         recorded = await self._withdrawn(recorded, rulings)
         outcome = await self._outcome(decision, plan, rulings, recorded, request.approval)
         if any(one.halted or one.state is ActionState.POSTPONED for one in outcome.receipts):
@@ -91,8 +93,8 @@ class Carrying:
 
     async def _ruled(
         self, decision: Decision, plan: Plan, recorded: Mapping[str, Receipt], approval: Approval | None
-    ) -> tuple[Plan, dict[str, Ruling]]:
-        """Return the plan with the API server's answers to a dry run, and what may be done with each action.
+    ) -> tuple[Plan, dict[str, Ruling], set[str]]:
+        """Return the plan with the answers to a dry run, what may be done with each action, and which are begun.
 
         What was begun and not verified yet is judged too: an attempt may have died between record and write.
         """
@@ -102,7 +104,8 @@ class Carrying:
         )
         told: tuple[DryRun, ...] = tuple(answer for one in fresh.actions for answer in answers[one.action.id])
         plan = plan.model_copy(update={"dry_run": told})
-        return plan, dried(fresh, rulings, answers)
+        begun = {one for one, ruling in rulings.items() if _begun(recorded.get(one), ruling)}
+        return plan, {**dried(fresh, rulings, answers), **dict.fromkeys(begun, WRITE)}, begun
 
     async def _withdrawn(self, recorded: Mapping[str, Receipt], rulings: Rulings) -> dict[str, Receipt]:
         """Stop what is on record, not written, and may not be written any more; return what is on record now."""
@@ -174,6 +177,18 @@ def _unsettled(known: Receipt | None) -> bool:
     if known is None or known.state in UNBEGUN:
         return True
     return known.state is ActionState.APPLIED and not known.action.deferred
+
+
+def _begun(known: Receipt | None, ruling: Ruling) -> bool:
+    """Return whether an action is finished as it was begun: only the cluster can forbid that, no request can.
+
+    Else whoever keeps a signed decision has it staged, replayed or told without its approval, to have what
+    stands put back as soon as a part of it is missing.
+    """
+    if known is None or known.state is not ActionState.APPLIED:
+        return False
+    approved = bool(known.approved_by) and ruling.disposition is Disposition.STAGED
+    return ruling.may_be_written or approved
 
 
 def _stopped(ruling: Ruling, why: str) -> Ruling:
