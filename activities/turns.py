@@ -13,6 +13,7 @@ from activities.action import Action, CaseRef, Performed
 from activities.applying import UNBEGUN
 from activities.authority import Authority
 from activities.caps import Caps
+from activities.gated import Gated
 from activities.orders import Orders
 from activities.ports import Cluster
 from activities.records import Records
@@ -29,6 +30,14 @@ _STOPPED = {
 }
 _WOULD_NOT = (Conflict, NotFound, Refused, BadInput)
 """What the API server says for good, about one write."""
+
+
+class Halted(Unavailable):
+    """Firebreak is stopped: this turn comes after the resume, whenever that is."""
+
+
+HALTED = Halted.__name__
+"""How a workflow is told of it."""
 
 
 class Turns:
@@ -48,6 +57,7 @@ class Turns:
         """Know these actions, write to this cluster what `authority` allows."""
         self._actions = actions
         self._cluster = cluster
+        self._gated = Gated(cluster, orders)
         self._records = records
         self._authority = authority
         self._upkeep = upkeep
@@ -59,16 +69,24 @@ class Turns:
         """Carry one action out, or go on where an attempt was cut off; return its record.
 
         Raises:
+            Halted: Firebreak is stopped.
             Unavailable: a server did not answer; try again.
         """
         if receipt.state is ActionState.DUE:
-            await self._orders.refresh(self._cluster)
-            if stop := self._orders.standing:
-                raise Unavailable(f"{stop}; its turn comes after the resume")
+            await self._unless_stopped()
             receipt = await self._begun(receipt)
         if receipt.state is not ActionState.APPLIED or not receipt.action.deferred:
             return receipt
+        await self._unless_stopped()  # also where an attempt from before the stop was cut off
         return await self._carried_out(receipt)
+
+    async def _unless_stopped(self) -> None:
+        await self._orders.refresh(self._cluster)
+        self._check()
+
+    def _check(self) -> None:
+        if stop := self._orders.standing:
+            raise Halted(f"{stop}; its turn comes after the resume")
 
     async def settle(self, receipt: Receipt, reason: str) -> Receipt:
         """Let an action whose turn has not come never have it."""
@@ -106,8 +124,9 @@ class Turns:
     async def _carried_out(self, receipt: Receipt) -> Receipt:
         kind = self._actions[receipt.action.type]
         try:
-            await writing.apply(self._cluster, receipt.plan)
+            await writing.apply(self._gated, receipt.plan)
         except _WOULD_NOT as error:
+            self._check()
             done = Performed(failed=str(error))
         else:
             done = await self._performed(kind, receipt)

@@ -13,6 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from activities.remediate import Remediating
+    from activities.turns import HALTED
     from signals.pages import PageKind
     from signals.receipts import ActionState, Receipt
     from signals.requests import AdvanceRequest, Stack
@@ -78,11 +79,12 @@ class Turning(Keeping):
         return done
 
     async def _postponed(self, receipt: Receipt, error: ActivityError) -> bool:
-        """Return whether to try again: the executor would not begin yet, for another one comes first."""
-        cause, tried = error.cause, self._tries.get(receipt.action.id, 0)
-        if not isinstance(cause, ApplicationError) or cause.type != "Refused" or tried >= TRIES:
-            return False
-        self._tries[receipt.action.id] = tried + 1
+        """Return whether to try again: another one comes first, or Firebreak is stopped, however long."""
+        kinds, tried = _kinds(error), self._tries.get(receipt.action.id, 0)
+        if HALTED not in kinds:
+            if "Refused" not in kinds or tried >= TRIES:
+                return False
+            self._tries[receipt.action.id] = tried + 1
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: not self._due or self._due[0].action.id != receipt.action.id,
@@ -97,3 +99,13 @@ class Turning(Keeping):
         await self._report((f"{receipt.action.summary}: {receipt.state}{why}",))
         if receipt.state in (ActionState.FAILED, ActionState.INEFFECTIVE):
             self._tell(PageKind.PAGE, f"{receipt.action.summary} did not come about{why}; the rest goes on")
+
+
+def _kinds(error: BaseException | None) -> set[str]:
+    """Return what an activity failed of: behind a timeout stands what its last attempt said."""
+    kinds: set[str] = set()
+    while error is not None:
+        if isinstance(error, ApplicationError) and error.type:
+            kinds.add(error.type)
+        error = error.__cause__
+    return kinds
