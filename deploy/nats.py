@@ -35,6 +35,8 @@ _STREAM_BYTES = {
     "OBSERVED": 256 * _MIB,
     "OBJ": 1024 * _MIB,
 }
+KEPT_SECONDS = 7 * _DAY
+"""How long a stream keeps a message, where nothing else is said."""
 _AGES = {"AUDIT": audit.KEPT.total_seconds(), "OBSERVED": observations.KEPT.total_seconds()}
 _BUCKET_BYTES = 128 * _MIB
 _LARGE_BUCKETS = {EVIDENCE_BUCKET: 1024 * _MIB}
@@ -105,7 +107,7 @@ def _stream(name: str) -> api.StreamConfig:
         retention=api.RetentionPolicy.LIMITS if kept else api.RetentionPolicy.WORK_QUEUE,
         discard=api.DiscardPolicy.OLD if kind in ("OBSERVED", "OBJ") else api.DiscardPolicy.NEW,
         max_bytes=_STREAM_BYTES[kind],
-        max_age=_AGES.get(kind, 7 * _DAY),
+        max_age=_AGES.get(kind, KEPT_SECONDS),
         max_msg_size=MAX_PAYLOAD,
         duplicate_window=600.0,
         deny_delete=kept,

@@ -8,11 +8,12 @@ import asyncio
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
+from deploy.nats import KEPT_SECONDS
 from signals.entities import ClusterRef
 from signals.envelope import Envelope, Signer, Trust, canonical
 from signals.errors import Refused, Undecodable
@@ -23,17 +24,20 @@ from workers.delivery import Message, Stored
 
 LOOK_BACK = 1000
 """How many messages back a restarted instance looks for the end of its own chain."""
+AGED = timedelta(seconds=KEPT_SECONDS) - timedelta(hours=1)
+"""A chain that was silent for so long has nothing left in its stream to go on from; an hour is for clocks."""
 MAX_CHAINS = 1000
 """How many chains a reader remembers; the one not seen for longest is forgotten."""
 
 
 @dataclass(frozen=True)
 class _End:
-    """Where a chain stands: the last sequence, its digest, and its place in the stream."""
+    """Where a chain stands: the last sequence, its digest, its place in the stream, and when it was said."""
 
     seq: int
     digest: str
     position: int
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,7 @@ class Chain:
             if accepted.duplicate:
                 self._end = end if end.position >= accepted.sequence else None
             else:
-                self._end = _End(envelope.seq, envelope.digest, accepted.sequence)
+                self._end = _End(envelope.seq, envelope.digest, accepted.sequence, envelope.at)
             return accepted.sequence
 
     def _sealed(self, subject: str, event_id: str, body: dict[str, Any], end: _End) -> Envelope:
@@ -106,11 +110,11 @@ class Chain:
             except Undecodable:
                 continue
             if envelope.instance == self._instance:
-                return _End(envelope.seq, envelope.digest, stored.sequence)
+                return _End(envelope.seq, envelope.digest, stored.sequence, envelope.at)
             seen += 1
             if seen >= LOOK_BACK:
                 break
-        return _End(0, "", 0)
+        return _End(0, "", 0, datetime.now(UTC))
 
 
 class ThreatPublisher:
@@ -197,7 +201,7 @@ class Chains:
         last = self._ends.get(chain)
         if last is not None and position <= last.position:
             return None
-        self._ends[chain] = _End(envelope.seq, envelope.digest, position)
+        self._ends[chain] = _End(envelope.seq, envelope.digest, position, envelope.at)
         self._ends.move_to_end(chain)
         if len(self._ends) > self._limit:
             self._ends.popitem(last=False)
@@ -210,6 +214,8 @@ def _joins(last: _End, envelope: Envelope, position: int) -> bool:
     rise = envelope.seq - last.seq
     if rise == 1:
         return envelope.prev == last.digest
+    if envelope.seq == 1 and envelope.at - last.at > AGED:
+        return True
     return 1 < rise <= position - last.position
 
 

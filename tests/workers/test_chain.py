@@ -3,7 +3,7 @@
 import json
 import uuid
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,17 @@ def test_a_chain_that_begins_anew_is_a_gap() -> None:
     chains.follow(link(7), 10)
 
     assert chains.follow(link(1), 11) is not None
+
+
+@pytest.mark.parametrize(("days", "is_gap"), [(8, False), (6, True)])
+def test_a_chain_of_which_the_stream_has_nothing_left_begins_anew_without_a_gap(
+    days: int, is_gap: bool
+) -> None:
+    chains = Chains()
+    chains.follow(link(7), 10)
+    begun = SIGNER.seal(envelope(seq=1, at=AT + timedelta(days=days)))
+
+    assert (chains.follow(begun, 11) is not None) is is_gap
 
 
 def test_messages_that_come_again_or_late_are_no_gap() -> None:
