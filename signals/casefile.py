@@ -160,6 +160,13 @@ class CaseFile:
         """Take newer receipts."""
         self.receipts |= {receipt.action.id: receipt for receipt in receipts}
 
+    def newer(self, receipts: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
+        """Return what of a report of the stack's owner is not older than what is known.
+
+        The owner learns last what was decided anew: until then its word is that of before.
+        """
+        return tuple(one for one in receipts if not one.older_than(self.receipts.get(one.action.id)))
+
     def settle(self, state: ActionState, reason: str) -> None:
         """End what is staged: a person said no, nobody answered, or another plan took its place."""
         for action_id, receipt in self.receipts.items():

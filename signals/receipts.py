@@ -118,3 +118,10 @@ class Receipt(BaseModel, frozen=True):
     def on_expiry(self) -> OnExpiry:
         """What happens when the time is up and nobody spoke."""
         return self.action.on_expiry
+
+    def older_than(self, known: "Receipt | None") -> bool:
+        """Return whether this tells how it was before what is known: its turn is over, or it was approved since."""
+        if known is None:
+            return False
+        due_again = self.state is ActionState.DUE and known.state is not ActionState.DUE
+        return due_again or (known.approved_by is not None and self.approved_by is None)

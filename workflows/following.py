@@ -15,11 +15,12 @@ with workflow.unsafe.imports_passed_through():
     from signals.decisions import Decision, Tier
     from signals.incidents import Incident, Summary
     from signals.pages import Page
+    from signals.receipts import Receipt
     from signals.requests import InvestigationRequest
 
 from workflows import visibility
 from workflows.handover import StackOwner
-from workflows.options import ASK, TELL
+from workflows.options import ASK, NEWER_STAYS, TELL
 
 
 class Following:
@@ -89,6 +90,12 @@ class Following:
             self._file.note(workflow.now(), "people could not be told", str(error.cause or error))
         finally:
             self._untold.remove(page)
+
+    def _take_in(self, receipts: tuple[Receipt, ...]) -> None:
+        """Take in what the owner of the stack reports, but for what is older than what is known."""
+        newer = self._file.newer(receipts)
+        stays = newer != receipts and workflow.patched(NEWER_STAYS)
+        self._file.update(newer if stays else receipts)
 
     def _publish(self) -> None:
         """Show what changed."""

@@ -208,7 +208,7 @@ class IncidentWorkflow(Acting, Obeying):
             self._file.note(workflow.now(), "a report did not decode", str(error.errors()[0]["msg"]))
             return
         due = {receipt.action.id for receipt in self._file.unfinished}
-        self._file.update(report.receipts)
+        self._take_in(report.receipts)
         self._rejudge |= any(self._file.waits(action_id) for action_id in due)
         self._asked_below = report.waiting
         self._answers |= report.answers

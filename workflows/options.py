@@ -48,6 +48,9 @@ CHANGE: dict[str, Any] = {
 LETS_STAND = "a cancel lets stand"
 """Patch: what a cancel in Temporal does. It put everything back until somebody else could send one."""
 
+NEWER_STAYS = "what is known stays where a report is older"
+"""Patch: the owner of a stack learns last what was decided anew, and its report took that back for a moment."""
+
 LATE = timedelta(seconds=10)
 """How long a decision may be with the executor before people are told that nothing came of it yet."""
 
