@@ -184,6 +184,14 @@ class VersionFile:
         names = ("kind", "api_version", "heard", "lost", "trouble", "objects")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def broken(self) -> tuple[str, ...]:
+        """Return the kinds that were watched and are not now."""
+        with schema.translated(self.path):
+            rows = self._file.execute(
+                "SELECT DISTINCT kind FROM kinds WHERE heard > 0 AND lost IS NOT NULL ORDER BY kind"
+            ).fetchall()
+        return tuple(kind for (kind,) in rows)
+
 
 def _gap(kind: str, lo: int, hi: int) -> Missing:
     if lo == 0:

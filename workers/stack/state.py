@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from signals.errors import StackError
 from workers.stack.layout import PRIVATE_DIR, Layout, write_private
+from workers.stack.memory import Memory
 
 TRIES, PAUSE = 10, 0.03
 """How often, and how many seconds apart, a lock is tried that others hold for an instant only."""
@@ -73,6 +74,9 @@ class Status(BaseModel, frozen=True):
     """Authority that signed the alert receiver's certificate."""
     dead_letters: dict[str, int] | None = None
     """How many messages each agent could not handle and keeps; null where NATS does not answer."""
+    context_store: Memory | None = None
+    """What the context store remembers: `objects`, `versions`, `gaps`, `lag_seconds`, `broken`; null where there is
+    none."""
     people: People = People()
     """Kubeconfigs of `oncall` and `lead`."""
     stopped: str | None = None

@@ -103,6 +103,7 @@ async def test_the_status_document_has_exactly_the_promised_fields(stack: Stack)
             "falco_token_file",
             "falco_ca_file",
             "dead_letters",
+            "context_store",
             "stopped",
             "attention",
             "people",

@@ -17,6 +17,7 @@ def run(options: Namespace) -> int:
     """Show the status document."""
     from workers.cli.output import emit
     from workers.stack.layout import Layout
+    from workers.stack.memory import memory
     from workers.stack.nats import dead_letters
     from workers.stack.state import read
 
@@ -25,7 +26,11 @@ def run(options: Namespace) -> int:
         status = status.model_copy(update={"stopped": _stopped(status)})
     if status.processes:
         layout = Layout(state_dir(options).absolute())
-        found = {"dead_letters": dead_letters(layout), "attention": _attention(layout)}
+        found = {
+            "dead_letters": dead_letters(layout),
+            "attention": _attention(layout),
+            "context_store": memory(layout.context / "versions.db"),
+        }
         status = status.model_copy(update=found)
     emit(options, status.model_dump(), lambda: _show(status))
     return 0
@@ -66,6 +71,7 @@ def _attention(layout: "Layout") -> tuple[str, ...]:
 
 def _show(status: "Status") -> None:
     from workers.cli.screen import Screen
+    from workers.stack.memory import LATE, told
 
     screen = Screen()
     screen.say(f"{'ready' if status.ready else 'not ready'}: {status.state_dir}", "bold")
@@ -86,6 +92,8 @@ def _show(status: "Status") -> None:
             screen.say(
                 f"{agent} could not handle {count}: `firebreak deadletters list` shows them.", "yellow"
             )
+    if store := status.context_store:
+        screen.say(told(store), "yellow" if store.broken or store.lag_seconds > LATE else "dim")
     screen.say()
     places = {**status.endpoints.model_dump(), **status.people.model_dump()}
     screen.table(("what", "where"), [(name, where) for name, where in places.items() if where])
