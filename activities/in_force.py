@@ -4,15 +4,27 @@ Whoever can change a file or a ConfigMap can let Firebreak do more; that takes t
 only tightens holds at once.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+
+from pydantic import BaseModel
 
 from activities.ports import KeyValue
 from signals.errors import Conflict
 from signals.loosening import loosened
 from signals.policy import Policy
 
-_KEY = "policy.in-force"
+_KEY = "policy.held"
+
+Approvals = Mapping[tuple[str, str], Collection[str]]
+"""From which policy to which, by digests: the UIDs of the Commands that approve it."""
+
+
+class Kept(BaseModel, frozen=True):
+    """The policy in force, and the approvals that have brought a policy into force."""
+
+    policy: Policy
+    spent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -22,6 +34,13 @@ class Standing:
     policy: Policy
     waiting: Policy | None = None
     loosens: tuple[str, ...] = ()
+    spent: frozenset[str] = frozenset()
+
+    def approved_by(self, approvals: Approvals) -> bool:
+        """Return whether a lead has approved what waits, by a Command that was not used before."""
+        if self.waiting is None:
+            return False
+        return bool(_unspent(approvals, self.policy, self.waiting, self.spent))
 
     def __str__(self) -> str:
         """Return what a person has to know and do, or nothing."""
@@ -34,24 +53,30 @@ class Standing:
         )
 
 
-async def in_force(bucket: KeyValue, installed: Policy, approved: Collection[tuple[str, str]]) -> Standing:
+async def in_force(bucket: KeyValue, installed: Policy, approvals: Approvals) -> Standing:
     """Return what holds, and keep it; the first policy of all is taken as it is.
 
-    `approved` are digests, from which policy to which. Raises `Unavailable` when the bucket does not answer.
+    An approval is good for once: what was tightened since is not loosened by it again. Raises `Unavailable` when
+    the bucket does not answer.
     """
     while True:
         entry = await bucket.get(_KEY)
-        value = installed.model_dump_json().encode()
         try:
             if entry is None:
-                await bucket.create(_KEY, value)
+                await bucket.create(_KEY, Kept(policy=installed).model_dump_json().encode())
                 return Standing(installed)
-            old = Policy.model_validate_json(entry.value)
-            loosens = loosened(old, installed)
-            if loosens and (old.digest, installed.digest) not in approved:
-                return Standing(old, installed, loosens)
-            if old != installed:
-                await bucket.update(_KEY, value, entry.revision)
+            kept = Kept.model_validate_json(entry.value)
+            loosens = loosened(kept.policy, installed)
+            used = _unspent(approvals, kept.policy, installed, kept.spent) if loosens else ()
+            if loosens and not used:
+                return Standing(kept.policy, installed, loosens, frozenset(kept.spent))
+            if kept.policy != installed:
+                now = Kept(policy=installed, spent=(*kept.spent, *used))
+                await bucket.update(_KEY, now.model_dump_json().encode(), entry.revision)
         except Conflict:
             continue
         return Standing(installed)
+
+
+def _unspent(approvals: Approvals, old: Policy, new: Policy, spent: Collection[str]) -> tuple[str, ...]:
+    return tuple(uid for uid in approvals.get((old.digest, new.digest), ()) if uid not in spent)

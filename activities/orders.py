@@ -5,7 +5,7 @@ moment that the API server has it. What was heard is kept in the executor's own 
 takes nothing back. An API server that does not answer takes no writes either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -46,7 +46,7 @@ class Orders:
         self._kept = Halt()
         self._no: dict[str, No] = {}
         self._stood_down: dict[str, No] = {}
-        self._policies: set[tuple[str, str]] = set()
+        self._policies: dict[tuple[str, str], dict[str, None]] = {}
 
     @property
     def standing(self) -> Stop | None:
@@ -69,7 +69,7 @@ class Orders:
         elif verb == Verb.RESUME:
             self._halt = self._halt.resumed(spec.get("stop", ""), actor, metadata["uid"])
         elif verb == Verb.APPROVE_POLICY and spec.get("role") == "lead":
-            self._policies.add((spec.get("fromPolicy", ""), spec.get("toPolicy", "")))
+            self._approve_policy(command)
         elif verb in NO:
             said = No(verb=Verb(verb), actor=actor, at=at + WHOLE_SECOND)
             incident = spec.get("incident", "")
@@ -77,10 +77,19 @@ class Orders:
             if verb == Verb.STAND_DOWN:
                 self._stood_down[incident] = said
 
+    def _approve_policy(self, command: Manifest) -> None:
+        """Take in an approval; one that was answered with no counts no more."""
+        spec, uid = command["spec"], command["metadata"]["uid"]
+        known = self._policies.setdefault((spec.get("fromPolicy", ""), spec.get("toPolicy", "")), {})
+        if (command.get("status") or {}).get("accepted") is False:
+            known.pop(uid, None)
+        else:
+            known[uid] = None
+
     @property
-    def approved_policies(self) -> frozenset[tuple[str, str]]:
-        """From which policy to which a lead lets Firebreak loosen, by digests."""
-        return frozenset(self._policies)
+    def approved_policies(self) -> Mapping[tuple[str, str], Collection[str]]:
+        """From which policy to which a lead lets Firebreak loosen, by digests, and by which Commands."""
+        return self._policies
 
     def last_no(self, incident: str) -> No | None:
         """Return the last no of a person in an incident."""

@@ -15,7 +15,7 @@ from activities.in_force import Standing
 from activities.orders import Orders
 from activities.ports import COMMANDS, Cluster, Manifest
 from signals.approvals import Answer, Verb
-from signals.errors import FirebreakError, Unavailable
+from signals.errors import Conflict, FirebreakError, NotFound, Unavailable
 from signals.stops import ORDERS, PEOPLE_TO_RESUME
 from signals.subjects import NAMESPACE, remediation_id
 
@@ -67,7 +67,7 @@ class Heeding:
         while True:
             await asyncio.sleep(AGAIN_SECONDS)
             await self._settle()
-            if self._changes() in self._orders.approved_policies:
+            if self.policy and self.policy.approved_by(self._orders.approved_policies):
                 raise Unavailable(
                     "a lead has approved the installed policy: this agent begins again under it"
                 )
@@ -79,12 +79,15 @@ class Heeding:
                 log.warning("what people said is not on record or told yet", error=str(error))
 
     async def _settle(self) -> None:
+        """Answer what waits; a Command that somebody deleted keeps no other one from its answer."""
         for uid, command in list(self._unanswered.items()):
             try:
                 await self._answer(command, self._reply(command))
+            except (NotFound, Conflict) as error:
+                log.warning("an order is obeyed, and its Command is gone", error=str(error))
             except FirebreakError as error:
                 log.warning("an order is obeyed and not answered yet", error=str(error))
-                return
+                continue
             self._unanswered.pop(uid, None)
 
     def _reply(self, command: Manifest) -> Answer:
@@ -107,6 +110,8 @@ class Heeding:
     def _policy_reply(self, approved: tuple[str, str]) -> Answer:
         if approved == self._changes():
             return Answer(accepted=True, message="approved: it holds as soon as the executor has begun again")
+        if self.policy and approved[1] == self.policy.policy.digest:
+            return Answer(accepted=True, message="it holds")
         return Answer(
             accepted=False, message="no such change of policy waits; `firebreak status` shows what does"
         )

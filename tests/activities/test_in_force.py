@@ -11,28 +11,44 @@ LOOSER = Policy.model_validate({"caps": {"per_cluster": 99}})
 
 async def test_the_first_policy_is_taken_as_it_is_and_a_tighter_one_at_once() -> None:
     bucket = Bucket()
-    assert (await in_force(bucket, FIRST, ())).policy == FIRST
-    assert (await in_force(bucket, TIGHTER, ())).policy == TIGHTER
-    again = await in_force(bucket, FIRST, ())
+    assert (await in_force(bucket, FIRST, {})).policy == FIRST
+    assert (await in_force(bucket, TIGHTER, {})).policy == TIGHTER
+    again = await in_force(bucket, FIRST, {})
     assert (again.policy, again.waiting) == (TIGHTER, FIRST)
 
 
 async def test_a_looser_one_waits_for_exactly_its_approval_and_stays_in_force_then() -> None:
     bucket = Bucket()
-    await in_force(bucket, FIRST, ())
-    waits = await in_force(bucket, LOOSER, {(LOOSER.digest, FIRST.digest), (FIRST.digest, TIGHTER.digest)})
+    await in_force(bucket, FIRST, {})
+    waits = await in_force(
+        bucket, LOOSER, {(LOOSER.digest, FIRST.digest): ["1"], (FIRST.digest, TIGHTER.digest): ["2"]}
+    )
     assert (waits.policy, waits.waiting) == (FIRST, LOOSER)
     assert "caps.per_cluster: 20 → 99" in str(waits)
     assert f"approve-policy {FIRST.digest} {LOOSER.digest}" in str(waits)
-    approved = await in_force(bucket, LOOSER, {(FIRST.digest, LOOSER.digest)})
+    approved = await in_force(bucket, LOOSER, {(FIRST.digest, LOOSER.digest): ["1"]})
     assert (approved.policy, str(approved)) == (LOOSER, "")
-    assert (await in_force(bucket, LOOSER, ())).policy == LOOSER
+    assert (await in_force(bucket, LOOSER, {})).policy == LOOSER
 
 
 async def test_what_was_approved_once_lets_nothing_else_loosen_later() -> None:
     bucket = Bucket()
-    said = {(FIRST.digest, LOOSER.digest)}
+    said = {(FIRST.digest, LOOSER.digest): ["1"]}
     await in_force(bucket, FIRST, said)
     await in_force(bucket, LOOSER, said)
     await in_force(bucket, TIGHTER, said)
     assert (await in_force(bucket, LOOSER, said)).policy == TIGHTER
+
+
+async def test_an_approval_is_good_for_once_also_where_the_old_policy_has_come_back() -> None:
+    bucket = Bucket()
+    said = {(FIRST.digest, LOOSER.digest): ["1", "2"]}
+    await in_force(bucket, FIRST, said)
+    assert (await in_force(bucket, LOOSER, said)).policy == LOOSER
+    assert (await in_force(bucket, FIRST, said)).policy == FIRST
+    waits = await in_force(bucket, LOOSER, said)
+    assert (waits.policy, waits.waiting) == (FIRST, LOOSER)
+    assert not waits.approved_by(said), "else the executor would begin again for ever"
+    anew = {(FIRST.digest, LOOSER.digest): ["1", "2", "3"]}
+    assert waits.approved_by(anew)
+    assert (await in_force(bucket, LOOSER, anew)).policy == LOOSER
