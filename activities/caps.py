@@ -6,7 +6,7 @@ The cluster's cap is a multiple of a namespace's, so that no namespace can spend
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -179,7 +179,10 @@ class Caps:
                 return f"the cap of {_times(caps.per_owner, what)} an hour for {target.owner_name} is reached"
         if _count(slot.namespace == namespace for slot in slots) + len(here) > caps.per_namespace:
             return f"the cap of {_times(caps.per_namespace, what)} an hour in {namespace} is reached"
-        if len(slots) + len(here) > caps.per_cluster:
+        # What people approved beyond a namespace's own share spends nobody else's.
+        spent = Counter(slot.namespace for slot in slots)
+        shared = sum(min(number, caps.per_namespace) for number in spent.values())
+        if shared + len(here) > caps.per_cluster:
             return f"the cap of {_times(caps.per_cluster, what)} an hour in the cluster is reached"
         return ""
 

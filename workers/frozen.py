@@ -1,6 +1,7 @@
 """How many pods were frozen, and on whose word: kept by the freezer itself, apart from the executor's counts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -64,10 +65,12 @@ class Frozen:
             return
         of_owner = sum(bool(owner) and entry.owner == owner for entry in recent)
         near = sum(entry.namespace == namespace for entry in recent)
+        spent = Counter(entry.namespace for entry in recent)  # beyond its share only where people approved
+        shared = sum(min(number, self._caps.per_namespace) for number in spent.values())
         counts = (
             (of_owner, self._caps.per_owner, "this workload"),
             (near, self._caps.per_namespace, f"namespace {namespace}"),
-            (len(recent), self._caps.per_cluster, "this cluster"),
+            (shared, self._caps.per_cluster, "this cluster"),
         )
         for count, cap, what in counts:
             if count >= cap:

@@ -195,6 +195,13 @@ async def test_a_namespace_that_spends_its_own_leaves_the_others_theirs() -> Non
     assert await town.evict("bank") is None
 
 
+async def test_what_people_approved_in_one_namespace_spends_no_other_namespaces() -> None:
+    town = Town()
+    assert [await town.evict("decoys", approved_by="ann") for _ in range(30)] == [None] * 30
+    assert await town.evict("decoys") is not None
+    assert await town.evict("bank") is None
+
+
 async def test_the_same_action_takes_one_slot_and_one_that_is_gone_none() -> None:
     town = Town(caps={"per_namespace": 2})
     one, gone = await town.pod(), await town.pod()
