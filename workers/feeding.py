@@ -36,6 +36,8 @@ AT_ONCE = 50
 """Incidents that are fed at one time."""
 IN_ONE_SIGNAL = 100
 """Threats in one signal: Temporal takes 2 MiB at most, and one threat is a few KiB."""
+RESULT_SECONDS = 10.0
+"""How long the result of an incident that has closed may take."""
 NEVER = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_OF_RANGE, RPCStatusCode.UNIMPLEMENTED})
 """What Temporal answers to a request that no repetition can mend."""
 TOO_LARGE = "larger than max"
@@ -176,12 +178,22 @@ class Feeding:
         return parts
 
     async def _closed(self, incident: str) -> Closed:
-        """Return how a closed incident ended; one that was terminated has nothing to say."""
+        """Return how a closed incident ended; one that was terminated has nothing to say.
+
+        Whoever reaches Temporal can end a workflow of that name with any result, or open it again meanwhile.
+
+        Raises:
+            Unavailable: it has not ended any more.
+        """
         try:
-            result: Closed = await self._temporal.get_workflow_handle(incident, result_type=Closed).result()
-        except WorkflowFailureError:
+            async with asyncio.timeout(RESULT_SECONDS):
+                said = await self._temporal.get_workflow_handle(incident).result()
+            return Closed.model_validate(said)
+        except TimeoutError as error:
+            raise Unavailable(f"{incident} has closed, and does not say how") from error
+        except (WorkflowFailureError, ValueError, TypeError, RuntimeError) as error:
+            log.warning("an incident was ended from outside", incident=incident, error=str(error))
             return Closed(events=(), reason="ended from outside")
-        return result
 
     async def _signal_with_start(
         self,
