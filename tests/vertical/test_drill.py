@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session"), pyte
 
 async def test_every_scenario_ends_as_it_says_and_every_command_of_its_story_is_known(stage: Stage) -> None:
     code, out, err = await stage.firebreak("drill", "all", "--yes", "-o", "json")
-    assert code == 0, (out, err)
     outcomes = json.loads(out)
+    assert code == 0, ([check for one in outcomes for check in one["checks"] if not check["passed"]], err)
     assert [outcome["scenario"] for outcome in outcomes] == list(drill.ORDER)
     assert all(outcome["passed"] and outcome["checks"] for outcome in outcomes)
     for outcome in outcomes:

@@ -3,10 +3,9 @@
 The pods are those of a Deployment: the controllers replace what was evicted, and count what a budget allows.
 """
 
-from collections.abc import AsyncIterator
+import json
 
 import pytest
-import pytest_asyncio
 
 from activities.ports import (
     DEPLOYMENTS,
@@ -21,7 +20,6 @@ from signals.incidents import Incident, IncidentState
 from signals.receipts import ActionState, Receipt, Result
 from signals.subjects import REMEDIATION_EXECUTOR
 from tests.vertical.audit import doubled, written
-from tests.vertical.ruled import under
 from tests.vertical.scene import ATTACKER, EGRESS, REVERSE_SHELL, Scene
 from tests.vertical.stage import Stage, settled, until
 from tests.vertical.test_hands import granted, used
@@ -32,13 +30,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session"), pyte
 UNSEEN = {("rbac.authorization.k8s.io", "clusterroles", "bind")}
 """The API server asks for it when the capturer is bound, without a request of its own."""
 STEPS = ["isolate_pod", "capture_evidence", "freeze_credentials", "evict_pod"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def whole(stage: Stage) -> AsyncIterator[Stage]:
-    """Yield the stack with every step of Tier 3, as the lead has approved it."""
-    async with under(stage, "{}\n"):
-        yield stage
 
 
 async def deployed(here: Scene, budget: int | None = None) -> Manifest:
@@ -187,3 +178,13 @@ async def test_the_executor_uses_every_right_that_it_has_and_no_other(whole: Sta
         assert (await whole.say(Verb.CLOSE, risen.summary.id, undo=True)).accepted
     log = whole.stack.layout.audit_log
     assert used(log, REMEDIATION_EXECUTOR) | UNSEEN == granted(REMEDIATION_EXECUTOR)
+
+
+async def test_the_drill_claims_every_step_and_says_what_could_not_be_had(whole: Stage) -> None:
+    code, out, err = await whole.firebreak("drill", "reverse-shell", "--yes", "-o", "json")
+    (outcome,) = json.loads(out)
+    claims = {check["what"]: check["detail"] for check in outcome["checks"]}
+    assert code == 0, (claims, err)
+    assert "could not be had" in claims["evidence was captured first"], "a node that kwok plays runs nothing"
+    assert "its credentials are frozen" in claims
+    assert "disruption budget" in claims["the budget of the shop refuses the eviction, and that is said"]

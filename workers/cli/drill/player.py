@@ -13,7 +13,7 @@ from signals.incidents import Incident, IncidentState, Summary
 from signals.words import ACTIONS, STATES, TIERS
 from workers.cli import person
 from workers.cli.deciding import answer
-from workers.cli.drill import acts, alerts, app, besides, earlier, reading
+from workers.cli.drill import acts, alerts, app, besides, earlier, following, reading
 from workers.cli.drill.asking import Ask
 from workers.cli.drill.board import Board
 from workers.cli.drill.looking import Looking, Scene
@@ -97,6 +97,8 @@ class Player:
             await acts.kill(self.status, scenario, self.board, lambda: self.looking.touched(scene))
         incident = await self._response(scenario, pods)
         await self.looking.at(scene, incident)
+        if scenario.whole:
+            await following.looked(self.cluster, self.board, pods[0], incident)
         if scenario.approved:
             incident = await self._approved(scenario, incident)
         if scenario.killed:

@@ -45,5 +45,7 @@ class Scenario:
     """Tier 4: types of action that must stand once a person has approved the plan. Nothing stands before."""
     killed: tuple[str, ...] = ()
     """Processes that are killed with `kill -9` in the middle of the containment."""
+    whole: bool = False
+    """Whether all that follows an isolation is looked at: evidence, frozen credentials, a refused eviction."""
     meddled: bool = False
     """Whether a person changes a policy while the containment stands."""

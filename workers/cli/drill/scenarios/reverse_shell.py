@@ -17,6 +17,7 @@ SCENARIO = Scenario(
     actions=("isolate_pod",),
     closed=(Peer(address="203.0.113.66", port=443), Peer(address="198.51.100.7", port=443)),
     kept=(),
+    whole=True,
     question="The pod is isolated. The drill is over: put everything back?",
     decision=Verb.UNDO,
     reason="drill: the attack was ours",
