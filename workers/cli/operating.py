@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from signals.entities import ClusterRef
-from signals.envelope import Envelope
 from workers.cli.target import running
 from workers.cli.verb import state_dir
 
@@ -54,7 +52,8 @@ async def record(options: Namespace, bus: "Bus", kind: "Kind", body: dict[str, A
     """Tell the audit record what the operator did, under the operator's own key; that it cannot be told is said."""
     from getpass import getuser
 
-    from signals.envelope import Signer
+    from signals.entities import ClusterRef
+    from signals.envelope import Envelope, Signer
     from signals.errors import FirebreakError
     from signals.subjects import OPERATOR, ORCHESTRATOR, audit_stream
     from workers.audit import Audit
