@@ -44,6 +44,8 @@ def _policies(manifest: Object) -> Sequence[Policy]:
 def _network_policy(manifest: Object) -> Policy:
     metadata, spec = manifest["metadata"], manifest.get("spec") or {}
     namespace = metadata.get("namespace") or DEFAULT
+    if strange := [one for one in spec.get("policyTypes") or [] if one not in DIRECTIONS]:
+        raise ValueError(f"{strange[0]!r} is no policy type: write Ingress or Egress")
     return Policy(
         kind=manifest["kind"],
         name=f"{namespace}/{metadata['name']}",
@@ -70,6 +72,8 @@ def _plain_rule(index: int, namespace: str, rule: Object, direction: Direction) 
 
 def _plain_peer(namespace: str, peer: Object) -> Peer:
     if peer.get("ipBlock") is not None:
+        if peer.get("podSelector") is not None or peer.get("namespaceSelector") is not None:
+            raise ValueError("a peer has an ipBlock and a selector: write two peers")
         return block(peer["ipBlock"]["cidr"], peer["ipBlock"].get("except") or (), pods=False)
     pods = selector(peer.get("podSelector"))
     if peer.get("namespaceSelector") is None:

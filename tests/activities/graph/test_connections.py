@@ -529,6 +529,8 @@ def test_an_end_that_does_not_exist_is_said(text: str) -> None:
         policy({"ingress": [{"from": [{}]}]}),
         policy({"ingress": ["x"]}),
         policy({"ingress": [{"ports": [{"port": 1.5}]}]}),
+        policy({"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]}]}),
+        policy({"policyTypes": ["ingress"]}),
         policy({"podSelector": {"matchLabels": {"a": ["x"]}}}),
         policy({"podSelector": {"matchExpressions": [{"key": "a"}]}}),
         admin({"action": "Deny"}),
