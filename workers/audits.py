@@ -47,8 +47,14 @@ class Request:
 
     @property
     def key(self) -> str:
-        """What it shares with the same one by the same subject on the same thing."""
+        """What it shares with the same one by the same subject on the same thing.
+
+        What was refused may name anything, as often as somebody likes: of that only who tried counts. Else a
+        million names would be a million events, and nobody would hear the next one.
+        """
         audit = self.audit
+        if _attempt(self.detector, audit):
+            return key_of(self.cluster.uid, self.detector.name, self.about.key, "refused", "")
         what = f"{audit.thing} {audit.namespace}"
         return key_of(self.cluster.uid, self.detector.name, self.about.key, what, audit.name)
 
@@ -160,8 +166,15 @@ class Audits:
                 cluster=self._index.cluster,
                 audit=given,
                 detector=detector,
-                about=self._asked.find(given, about_target=detector.about_target),
+                about=self._asked.find(
+                    given, about_target=detector.about_target and not _attempt(detector, given)
+                ),
                 accepted_at=accepted_at,
             )
             at = given.time or int(accepted_at.timestamp()) * 10**9
             yield request, Sighting(at, hashlib.sha256(given.id.encode()).digest()[:8])
+
+
+def _attempt(detector: AuditDetector, event: AuditEvent) -> bool:
+    """Return whether something was tried and not done: what it names need not be there."""
+    return not event.allowed and not detector.refused

@@ -99,6 +99,28 @@ async def test_of_what_raises_nothing_nothing_is_kept(nats_server: NatsServer, t
     assert (before and before.sequence) == (after and after.sequence)
 
 
+async def test_a_flood_of_refused_requests_is_few_events_whatever_they_name(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with auditing(nats_server, tmp_path) as auditor:
+        uid = (await auditor.pod())["metadata"]["uid"]
+        tried = [
+            request(
+                verb, resource, f"guess-{number}", f"somewhere-{number}",
+                pod=uid if number % 2 else "", responseStatus={"code": 403},
+            )
+            for number in range(50)
+            for verb, resource in (("create", "serviceaccounts/token"), ("create", "pods/exec"))
+        ]  # fmt: skip
+        await auditor.post(tried)
+        found = {(one.detector, one.subject.kind, one.id) for one in await auditor.heard(4)}
+
+    assert sorted((detector, kind) for detector, kind, _ in found) == [
+        ("exec_into_pod", "Pod"), ("exec_into_pod", "ServiceAccount"),
+        ("token_request", "Pod"), ("token_request", "ServiceAccount"),
+    ]  # fmt: skip
+
+
 async def test_only_who_has_the_token_is_heard(nats_server: NatsServer, tmp_path: Path) -> None:
     async with auditing(nats_server, tmp_path) as auditor:
         assert (await auditor.post(request("list", "secrets", ""), token="guess"))[0] == 401
