@@ -18,6 +18,7 @@ from signals.approvals import Answer, Verb
 from signals.errors import Conflict, FirebreakError, NotFound, Unavailable
 from signals.stops import ORDERS, PEOPLE_TO_RESUME
 from signals.subjects import NAMESPACE, remediation_id
+from workers.feeding import permanent
 
 AGAIN_SECONDS = 0.5
 
@@ -156,5 +157,9 @@ class Heeding:
         try:
             await self._temporal.get_workflow_handle(workflow_id).signal(signal, {})
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return
+            if not permanent(error):
                 raise
+            # Told again for ever, it would keep all others waiting.
+            log.error("it can never be told of the resume", workflow=workflow_id, error=str(error))

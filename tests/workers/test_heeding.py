@@ -1,8 +1,11 @@
 """The executor answers what people say to it itself, whatever became of the Command of somebody else."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any, cast
 
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.adapters.memory import MemoryCluster
 from activities.in_force import Standing
@@ -13,7 +16,26 @@ from signals.policy import Policy
 from signals.subjects import NAMESPACE
 from tests.activities.test_applying import CLUSTER
 from tests.activities.test_orders import say
-from workers.heeding import Heeding
+from tests.workflows.world import Bucket
+from workers.heeding import AGAIN_SECONDS, Heeding
+
+
+class Deaf:
+    """A Temporal in which one workflow takes no signals."""
+
+    def __init__(self, deaf: str) -> None:
+        self._deaf = deaf
+        self.told: list[str] = []
+
+    def get_workflow_handle(self, workflow_id: str) -> "Deaf":
+        self._now = workflow_id
+        return self
+
+    async def signal(self, *_: Any) -> None:
+        if self._now == self._deaf:
+            raise RPCError("too many signals", RPCStatusCode.INVALID_ARGUMENT, b"")
+        self.told.append(self._now)
+
 
 NOBODY = cast(Client, None)
 LOOSER = Policy.model_validate({"caps": {"per_cluster": 99}})
@@ -66,3 +88,15 @@ async def test_an_approval_that_took_effect_while_the_executor_was_away_is_not_d
     heeding.policy = Standing(LOOSER)
     await heeding.listen()
     assert await answers(cluster) == {"eve": True}
+
+
+async def test_one_incident_that_cannot_be_told_of_the_resume_keeps_no_other_one_waiting() -> None:
+    orders, temporal = Orders(Bucket()), Deaf("two")
+    for incident in ("one", "two", "three"):
+        await orders.postpone(incident)
+    heeding = Heeding(MemoryCluster(CLUSTER), orders, cast(Client, temporal))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(heeding.carry_on(), 2.5 * AGAIN_SECONDS)
+    told = ["one", "one/remediation", "two/remediation", "three", "three/remediation"]
+    assert temporal.told == told, "each once"
+    assert await orders.waiting() == ()
