@@ -82,8 +82,10 @@ async def counted(status: Status, scenario: Scenario, board: Board, incidents: S
     )
     names = {one.id for one in incidents}
     pages = await asyncio.to_thread(_pages, Path(status.state_dir) / "pages.jsonl", names)
-    once_each = 0 < pages <= len(incidents) + 1  # and once for all that asks
-    board.claim(f"people were paged {pages} times, not {scenario.crowd} times", once_each)
+    few = (
+        0 < pages <= 2 * len(incidents) + 1
+    )  # each once, once what did not come about, and once all that asks
+    board.claim(f"people were paged {pages} times, not {scenario.crowd} times", few)
 
 
 def _pages(journal: Path, incidents: set[str]) -> int:
