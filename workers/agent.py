@@ -1,11 +1,11 @@
 """The shape of an agent: one file, one value, one identity."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from activities.ports import Cluster, Workload
 from signals.envelope import Signer, Trust
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from workers.bus import Bus
 
 
+CANCEL_SECONDS = 5.0
+"""How long a task may take to end before it is cancelled once more."""
 BUILD_ID = f"firebreak-{version('firebreak')}"
 """What a worker says that it is. Unsaid, the SDK hashes every loaded module at each start, which takes seconds."""
 
@@ -80,6 +82,17 @@ async def until_stopped(context: Context, *work: "asyncio.Task[None]") -> None:
         for task in done - {stopping}:
             task.result()
     finally:
-        for task in (stopping, *work):
+        await ended((stopping, *work))
+
+
+async def ended(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not always enough: `asyncio.wait_for` of Python 3.11, by which nats-py waits for every answer, forgets a
+    cancel that comes together with the answer, and the loop around it goes on for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
             task.cancel()
-        await asyncio.gather(stopping, *work, return_exceptions=True)
+        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)

@@ -9,7 +9,7 @@ import structlog
 
 from signals.errors import FirebreakError, Unavailable
 from signals.subjects import feed_stream, state_bucket
-from workers.agent import Context
+from workers.agent import Context, ended
 from workers.chain import ThreatPublisher
 from workers.counting import Counting
 from workers.doors import Door
@@ -68,6 +68,7 @@ class Detecting(Generic[T]):
                 for task in background:
                     task.cancel()
                 await self._guarding.tell_trailing(0)
+            await ended(background)
 
     async def _guard(self) -> None:
         """Consume once the index is complete: no pod is unknown only because we are new."""
