@@ -31,6 +31,9 @@ _STOPPED = {
 _WOULD_NOT = (Conflict, NotFound, Refused, BadInput)
 """What the API server says for good, about one write."""
 
+_STANDING = frozenset(state for state in ActionState if state.stands) - {ActionState.DRIFTED}
+"""What it may have become meanwhile: somebody had it verified. What was put back is not brought back."""
+
 
 class Halted(Unavailable):
     """Firebreak is stopped: this turn comes after the resume, whenever that is."""
@@ -140,9 +143,7 @@ class Turns:
             "checks": done.checks,
             "evidence": done.evidence,
         }
-        latest = await self._records.move(
-            receipt.model_copy(update=told), before={ActionState.APPLIED, ActionState.UNVERIFIED}
-        )
+        latest = await self._records.move(receipt.model_copy(update=told), before=_STANDING)
         if not latest.state.stands and not over:
             await writing.revert(self._cluster, receipt.plan, force=True)
         return await self._upkeep.verified(latest)

@@ -12,13 +12,14 @@ from temporalio.testing import ActivityEnvironment
 from activities.action import CaseRef
 from activities.adapters.memory import MemoryCluster
 from activities.orders import Orders
-from activities.ports import ENROLMENTS, NETWORK_POLICIES, PODS
+from activities.ports import ENROLMENTS, NETWORK_POLICIES, PODS, Manifest
 from activities.records import Records
 from activities.remediate import Remediating
 from activities.turns import Halted
 from signals.approvals import Verb
 from signals.decisions import Decision, OnExpiry, PlannedAction
 from signals.errors import NotFound, Refused
+from signals.plans import ObjectRef
 from signals.policy import AfterExtensions, Policy
 from signals.receipts import ActionState, Receipt
 from signals.requests import (
@@ -39,11 +40,24 @@ from tests.workflows.world import Bucket, keyring
 LETS_GO = Policy(after_extensions=AfterExtensions.RELEASE)
 
 
+class Looked(MemoryCluster):
+    """A cluster in which somebody acts while a capture runs."""
+
+    meanwhile: Callable[[], Awaitable[Any]]
+
+    async def create(self, ref: ObjectRef, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        if ref.resource != "captures":
+            return await super().create(ref, manifest, dry_run=dry_run)
+        await self.meanwhile()
+        item = {"name": "log", "what": "log of container web", "sha256": "ab", "size": 3}
+        return {"status": {"items": [item], "manifest": "cd"}}
+
+
 class Stand:
     """One executor, its cluster, its clock, and what its decisions are signed with."""
 
     def __init__(self, policy: Policy) -> None:
-        self.cluster, self.bucket, self.orders = MemoryCluster(CLUSTER), Bucket(), Orders(Bucket())
+        self.cluster, self.bucket, self.orders = Looked(CLUSTER), Bucket(), Orders(Bucket())
         self.at = datetime.now(UTC)
         self.policy = policy
         signers, trust, _ = keyring()
@@ -137,21 +151,21 @@ async def test_seconds_of_silence_use_no_extension_up() -> None:
     assert await stand.marked()
 
 
-async def test_an_eviction_that_was_cut_off_waits_for_the_resume_like_one_whose_turn_has_not_come() -> None:
-    stand = Stand(Policy())
+async def begun_with(stand: Stand, kind: str) -> Receipt:
+    """Return the record of a deferred action that was begun, and cut off before its first write."""
     target = (await stand.decided()).actions[0].targets[0]
     action = PlannedAction(
         id=uuid.uuid4().hex[:16],
-        type="evict_pod",
+        type=kind,
         targets=(target,),
         index=0,
         ttl_seconds=600,
         on_expiry=OnExpiry.ASK,
-        summary="evict it",
+        summary=kind,
         deferred=True,
     )
     case = CaseRef(incident="case-1", expires_at=stand.at + timedelta(hours=1))
-    plan = await ACTIONS["evict_pod"].plan(stand.cluster, action, case)
+    plan = await ACTIONS[kind].plan(stand.cluster, action, case)
     begun = Receipt(
         action=action,
         incident="case-1",
@@ -162,10 +176,15 @@ async def test_an_eviction_that_was_cut_off_waits_for_the_resume_like_one_whose_
         applied_at=stand.at,
         expires_at=case.expires_at,
     )
-    await Records(stand.bucket).remember(begun)
+    return await Records(stand.bucket).remember(begun)
+
+
+async def test_an_eviction_that_was_cut_off_waits_for_the_resume_like_one_whose_turn_has_not_come() -> None:
+    stand = Stand(Policy())
+    begun = await begun_with(stand, "evict_pod")
     uid = await say(stand.cluster, Verb.STOP, "ann")
     stack = StackRequest(incident="case-1", cluster=CLUSTER, receipts=(begun,))
-    request = AdvanceRequest(stack=stack, action=action.id)
+    request = AdvanceRequest(stack=stack, action=begun.action.id)
     with pytest.raises(Halted):
         await stand.run(stand.executor.advance_stack, request)
     assert await stand.cluster.get(PODS.ref("web", "shop"))
@@ -174,3 +193,18 @@ async def test_an_eviction_that_was_cut_off_waits_for_the_resume_like_one_whose_
     await stand.run(stand.executor.advance_stack, request)
     with pytest.raises(NotFound):
         await stand.cluster.get(PODS.ref("web", "shop"))
+
+
+async def test_who_has_a_capture_verified_while_it_runs_hides_nothing_that_came_of_it() -> None:
+    stand = Stand(Policy())
+    begun = await begun_with(stand, "capture_evidence")
+    stack = StackRequest(incident="case-1", cluster=CLUSTER, receipts=(begun,))
+
+    async def verified() -> None:
+        seen = await stand.run(stand.executor.verify_stack, stack)
+        assert seen.receipts[0].state is not ActionState.APPLIED
+
+    stand.cluster.meanwhile = verified
+    done = await stand.run(stand.executor.advance_stack, AdvanceRequest(stack=stack, action=begun.action.id))
+    assert done.receipts[0].state is ActionState.DONE
+    assert done.receipts[0].evidence[0].what == "log of container web"
