@@ -11,7 +11,8 @@ HARMLESS = ("/metrics", "/healthz", "/stats/summary", "/configz")
 def matches(event: AuditEvent) -> bool:
     """Return whether more than measurements was asked for."""
     _, _, path = event.uri.partition("?")[0].partition("/proxy")
-    return not path.startswith(HARMLESS)
+    disguised = ".." in path or "%" in path  # the API server resolves these before it asks the kubelet
+    return disguised or not path.startswith(HARMLESS)
 
 
 def grade(event: AuditEvent) -> Grade:
@@ -39,6 +40,8 @@ DETECTOR = AuditDetector(
         record("create", "nodes/proxy", "n", "", uri="/api/v1/nodes/n/proxy/run/shop/web-0/c?cmd=id"),
         record("get", "nodes/proxy", "n", "", who=PERSON, uri="/api/v1/nodes/n/proxy/pods"),
         record("get", "nodes/proxy", "n", "", uri="/api/v1/nodes/n/proxy/pods", code=403),
+        record("get", "nodes/proxy", "n", "", uri="/api/v1/nodes/n/proxy/metrics/../run/shop/web-0/c?cmd=id"),
+        record("get", "nodes/proxy", "n", "", uri="/api/v1/nodes/n/proxy/metrics/%2e%2e/run/shop/web-0/c"),
     ),
     ignores=(
         record("get", "nodes/proxy", "n", "", uri="/api/v1/nodes/n/proxy/metrics/cadvisor"),
