@@ -64,9 +64,11 @@ def read_anchors(files: Sequence[Path]) -> tuple[list[Anchor], list[str]]:
                 document = json.loads(line)
             except ValueError:
                 continue  # a line that a killed writer left half done
+            if not isinstance(document, dict):
+                continue
             if "heads" in document:
                 anchors.append(_anchor(document, file))
-            elif carried := (document.get("facts") or {}).get(AUDIT_FACT):
+            elif isinstance(facts := document.get("facts"), dict) and (carried := facts.get(AUDIT_FACT)):
                 pages.append(str(carried))
         if file.stat().st_size and found == len(anchors) + len(pages):
             raise BadInput(f"{file} holds no anchors, and no pages that carry one")

@@ -22,6 +22,7 @@ from signals.audit import Anchor, Kind, Link, Verdict, entries
 from signals.audit_proof import verify
 from signals.entities import ClusterRef
 from signals.envelope import Signer, Trust
+from signals.errors import BadInput
 from signals.subjects import (
     AGENTS,
     LIAISON,
@@ -294,3 +295,11 @@ async def test_an_exported_record_is_proved_with_nothing_running(
     document["data"] = document["data"].replace("decision", "command").replace("applied", "command")
     file.write_text("\n".join([json.dumps(document), *lines[1:]]))
     assert judged(list(audit_file.read_links(file))).findings != ()
+
+
+@pytest.mark.parametrize("line", ["[1]", "7", '"heads"', '{"facts": [1]}', "not JSON"])
+def test_a_file_of_something_else_is_said_to_hold_no_anchor(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "anchors.jsonl"
+    file.write_text(f"{line}\n")
+    with pytest.raises(BadInput, match="holds no anchors"):
+        audit_file.read_anchors([file])
