@@ -16,6 +16,9 @@ from workers.cli.drill.board import Board
 from workers.cli.drill.scenario import Scenario
 from workers.stack.state import Status
 
+CROWD_SECONDS = 30.0
+"""How long it may take from the first isolated pods of a crowd to the last."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
@@ -56,7 +59,7 @@ class Looking:
             ", ".join(standing) or "nothing stands",
         )
         for peer in scenario.closed:
-            still = [pod for pod in scene.pods if await self._all_reach([pod], peer)]
+            still = await self._still(scene, peer)
             who = "the pod" if scenario.crowd == 1 else f"none of the {scenario.crowd} pods"
             cannot = "cannot reach" if scenario.crowd == 1 else "can reach"
             board.claim(f"{who} {cannot} {peer.address}:{peer.port} any more", not still)
@@ -71,6 +74,16 @@ class Looking:
         if scenario.planted:
             kept = json.dumps(incident.model_dump(mode="json"))
             board.claim("the password of the command line is nowhere", scenario.planted not in kept)
+
+    async def _still(self, scene: Scene, peer: Peer) -> list[Manifest]:
+        """Return the pods that still reach an address; the last of a crowd are given time to be isolated."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + (CROWD_SECONDS if scene.scenario.crowd > 1 else 0)
+        while True:
+            still = [pod for pod in scene.pods if await self._all_reach([pod], peer)]
+            if not still or loop.time() > end:
+                return still
+            await asyncio.sleep(0.5)
 
     async def _only_planned(self, scene: Scene, incident: Incident) -> None:
         changed = await self.changed(scene)
