@@ -120,6 +120,27 @@ class Caps:
                 except Conflict:
                     continue
 
+    async def room(self, receipt: Receipt) -> Limit | None:
+        """Return why a person must decide about an action, without taking a slot: it may not come about.
+
+        Raises:
+            Unavailable: the bucket or the API server does not answer.
+        """
+        kind = receipt.action.type
+        targets = await self._targets(receipt) if kind in CAPPED and not receipt.approved_by else []
+        if not targets:
+            return None
+        known, _ = await self._known(kind)
+        if any(slot.action == receipt.action.id for slot in known.slots):
+            return None
+        return self._limit(kind, known, targets, self._now())
+
+    async def _known(self, kind: str) -> tuple[Taken, int | None]:
+        """Return what was done within the hour, and the revision to write over."""
+        entry = await self._bucket.get(f"caps.{kind}")
+        known = Taken.model_validate_json(entry.value) if entry else Taken()
+        return known.since(self._now() - WINDOW), entry.revision if entry else None
+
     async def _targets(self, receipt: Receipt) -> list[Target]:
         """Return those that still live."""
         found: list[Target] = []
@@ -133,9 +154,8 @@ class Caps:
         return found
 
     async def _once(self, kind: str, receipt: Receipt, targets: Sequence[Target]) -> Limit | None:
-        key, now = f"caps.{kind}", self._now()
-        entry = await self._bucket.get(key)
-        known = (Taken.model_validate_json(entry.value) if entry else Taken()).since(now - WINDOW)
+        now = self._now()
+        known, revision = await self._known(kind)
         if any(slot.action == receipt.action.id for slot in known.slots):
             return None
         limit = None if receipt.approved_by else self._limit(kind, known, targets, now)
@@ -147,7 +167,7 @@ class Caps:
             ]
             after = after.model_copy(update={"slots": (*known.slots, *slots)})
         if after != known:
-            await self._write(key, after, entry.revision if entry else None)
+            await self._write(f"caps.{kind}", after, revision)
         return limit
 
     async def _write(self, key: str, taken: Taken, revision: int | None) -> None:

@@ -102,13 +102,14 @@ class Turns:
         """Look again, and put on record that it begins: before the first write."""
         plan = receipt.plan if receipt.approved_by else await self._planned(receipt)
         ruling = await self._authority.again(receipt, plan)
-        state, reason = _STOPPED.get(ruling.disposition, ActionState.APPLIED), ruling.reason
+        state, reason, group = _STOPPED.get(ruling.disposition, ActionState.APPLIED), ruling.reason, ""
+        if state is ActionState.APPLIED and (limit := await self._caps.room(receipt)):
+            state, reason, group = ActionState.STAGED, limit.reason, limit.group
         if state is ActionState.APPLIED:
             one = Plan(incident=receipt.incident, policy_digest="", actions=(plan,))
             no = next((told for told in await writing.dry_run(self._cluster, one) if not told.accepted), None)
             if no is not None:
                 state, reason = ActionState.FAILED, no.message
-        group = ""
         if state is ActionState.APPLIED and (limit := await self._caps.take(receipt)):
             state, reason, group = ActionState.STAGED, limit.reason, limit.group
         applied_at = self._now() if state is ActionState.APPLIED else None

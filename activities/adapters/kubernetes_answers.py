@@ -26,7 +26,7 @@ def translated(code: int, headers: Mapping[str, str], status: Manifest, what: st
     if code == 410:
         return Expired(message)
     if _over_budget(code, headers, status):
-        return Refused(message)
+        return Refused(" ".join((message, *(cause["message"] for cause in _causes(status)))))
     if code == 429 or code >= 500:
         after = headers.get("Retry-After", "")
         return Unavailable(message, float(after) if after.isdigit() else None)
@@ -45,8 +45,13 @@ def _over_budget(code: int, headers: Mapping[str, str], status: Manifest) -> boo
     A budget whose status lags behind says after how many seconds to ask again. Two budgets over one pod are an
     internal error to the API server, and stay so.
     """
-    causes = (status.get("details") or {}).get("causes") or []
-    budget = any(cause.get("reason") == "DisruptionBudget" for cause in causes)
+    budget = any(cause.get("reason") == "DisruptionBudget" for cause in _causes(status))
     if code == 429:
         return budget and not headers.get("Retry-After")
     return code == 500 and "more than one PodDisruptionBudget" in str(status.get("message"))
+
+
+def _causes(status: Manifest) -> list[Manifest]:
+    """Return the causes that a Status names, those with a message."""
+    causes = (status.get("details") or {}).get("causes") or []
+    return [cause for cause in causes if cause.get("message")]

@@ -18,10 +18,12 @@ from signals.errors import BadInput, Unavailable
 from signals.observations import KEPT, Observation, Observations, ObservationsQuery
 from signals.requests import InvestigationRequest
 from signals.subjects import (
+    CONTEXT_STORE,
     DETECTING,
     FORENSIC_INVESTIGATOR,
     OBSERVATIONS,
     RUNTIME_GUARDIAN,
+    object_stream,
     observed_stream,
     service_subject,
 )
@@ -207,9 +209,10 @@ async def test_observations_give_way_to_newer_ones_and_nothing_else_does(tmp_pat
         stream["name"]: stream["config"]["discard"] for one in streams for stream in one["stream_detail"]
     }
 
-    assert {name for name, discard in discards.items() if discard == "old"} == set(
-        map(observed_stream, DETECTING)
-    )
+    assert {name for name, discard in discards.items() if discard == "old"} == {
+        *map(observed_stream, DETECTING),
+        object_stream(CONTEXT_STORE),
+    }
 
 
 def answering(*observations: Observation, whole: bool = True) -> Callable[[bytes], Awaitable[bytes]]:
@@ -263,7 +266,7 @@ async def test_who_does_not_answer_is_named_and_nobody_else_is_held_up(
     ]
 
 
-@pytest.mark.parametrize(("witnesses", "confidence"), [((answering(),), 1.0), ((answering(), silent), 0.5)])
+@pytest.mark.parametrize(("witnesses", "confidence"), [((answering(),), 1.0), ((answering(), silent), 0.67)])
 async def test_an_investigation_without_all_of_its_witnesses_is_less_sure_and_does_not_fail(
     witnesses: tuple[Callable[[bytes], Awaitable[bytes]], ...], confidence: float
 ) -> None:

@@ -86,10 +86,12 @@ class Talk:
         self._enough = asyncio.Event()
 
     async def speak(self) -> None:
-        while not self._enough.is_set():
+        last = False
+        while not last:  # one more after it is enough: the listener looks at each batch
+            last = self._enough.is_set()
             one = event()
-            await self._publisher.publish(one)
             self.said.append(one.id)
+            await self._publisher.publish(one)
 
     async def listen(self) -> None:
         stream = threats_stream(RUNTIME_GUARDIAN)

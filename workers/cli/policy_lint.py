@@ -30,17 +30,17 @@ def _mappings(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:
             yield from _mappings(value)
 
 
-def warnings(policy: Policy, detectors: Iterable[Detector]) -> Iterator[str]:
-    """Yield what a person should look at before this policy is used."""
+def warnings(policy: Policy, detectors: Iterable[Detector], others: set[str]) -> Iterator[str]:
+    """Yield what a person should look at before this policy is used; `others` names further suspicions."""
     known = list(detectors)
-    yield from _names(policy, known)
+    yield from _names(policy, known, others)
     yield from _contradictions(policy)
     yield from _reach(policy, known)
 
 
-def _names(policy: Policy, detectors: list[Detector]) -> Iterator[str]:
+def _names(policy: Policy, detectors: list[Detector], others: set[str]) -> Iterator[str]:
     """Yield rules and detectors that nobody knows; a rule of one's own is fine, a typing mistake is not."""
-    rules = {rule for detector in detectors for rule in detector.rules}
+    rules = {rule for detector in detectors for rule in detector.rules} | others
     names = {detector.name for detector in detectors}
     for where, said, known in (
         *(("rules", rule, rules) for rule in policy.rules),

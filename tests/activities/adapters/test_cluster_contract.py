@@ -264,7 +264,7 @@ async def running(cluster: Cluster, space: str, name: str) -> Manifest:
 async def budget(cluster: Cluster, space: str, name: str, allowed: int) -> None:
     """Create a budget over the web pods, as its controller leaves it."""
     ref = POD_DISRUPTION_BUDGETS.ref(name, space)
-    spec = {"maxUnavailable": allowed, "selector": {"matchLabels": {"app": "web"}}}
+    spec = {"minAvailable": 1 - allowed, "selector": {"matchLabels": {"app": "web"}}}
     body = {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",

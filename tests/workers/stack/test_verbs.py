@@ -1,5 +1,6 @@
 """`firebreak up | down | status | doctor` as a person meets them."""
 
+import asyncio
 import json
 import os
 import sys
@@ -91,9 +92,9 @@ async def test_a_detached_stack_is_started_once_and_stopped_once(
     assert status.ready
     with pytest.raises(StackError, match="already runs"):
         await detached(options)
-    _, text = said(capsys, "doctor", "--state", str(tmp_path), "-o", "json")
+    _, text = await asyncio.to_thread(said, capsys, "doctor", "--state", str(tmp_path), "-o", "json")
     assert f"supervisor pid {state.supervisor(tmp_path)}" in text
-    _, text = said(capsys, "status", "--state", str(tmp_path))
+    _, text = await asyncio.to_thread(said, capsys, "status", "--state", str(tmp_path))
     assert status.endpoints.temporal_ui is not None
     assert status.endpoints.temporal_ui in text
     assert said(capsys, "down", "--state", str(tmp_path))[0] == Exit.DONE

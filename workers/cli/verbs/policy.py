@@ -61,6 +61,15 @@ def _detectors() -> "Mapping[str, Detector]":
     return load(signals.detectors.runtime, Detector)
 
 
+def _others() -> set[str]:
+    """Return the names of what other agents suspect: a policy may name those as well."""
+    import signals.detectors.rbac
+    from signals.auditing import AuditDetector
+    from signals.catalog import load
+
+    return set(load(signals.detectors.rbac, AuditDetector))
+
+
 def _lint(options: Namespace) -> int:
     from workers.cli import policy_lint
     from workers.cli.output import emit
@@ -68,7 +77,7 @@ def _lint(options: Namespace) -> int:
     from workers.cli.words import count
 
     policy, text = _policy(options.files[0])
-    found = [*policy_lint.duplicates(text), *policy_lint.warnings(policy, _detectors().values())]
+    found = [*policy_lint.duplicates(text), *policy_lint.warnings(policy, _detectors().values(), _others())]
 
     def table() -> None:
         screen = Screen()
