@@ -82,7 +82,8 @@ class Investigating:
                 *(_ask(probe, sight, subject) for probe, subject in questions), return_exceptions=True
             )
             reached = await reaching
-            heard = [*await hearing, await keeping]
+            kept = await keeping
+            heard = [*await hearing, *([kept] if kept != Answer() else [])]  # who was not asked is no witness
         finally:
             reaching.cancel()
             hearing.cancel()

@@ -266,7 +266,7 @@ async def test_who_does_not_answer_is_named_and_nobody_else_is_held_up(
     ]
 
 
-@pytest.mark.parametrize(("witnesses", "confidence"), [((answering(),), 1.0), ((answering(), silent), 0.67)])
+@pytest.mark.parametrize(("witnesses", "confidence"), [((answering(),), 1.0), ((answering(), silent), 0.5)])
 async def test_an_investigation_without_all_of_its_witnesses_is_less_sure_and_does_not_fail(
     witnesses: tuple[Callable[[bytes], Awaitable[bytes]], ...], confidence: float
 ) -> None:
