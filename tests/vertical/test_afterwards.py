@@ -20,6 +20,11 @@ async def contained(stage: Stage, here: Scene) -> Incident:
     return await stage.incident(here, settled)
 
 
+async def over(stage: Stage, incident: str) -> None:
+    """Wait until an incident has ended: what is seen while it still tells people of its close keeps it open."""
+    await stage.temporal.get_workflow_handle(incident).result()
+
+
 async def next_after(stage: Stage, here: Scene, old: str) -> Incident:
     """Return the other incident of a namespace, once it was judged."""
     found: list[Incident] = []
@@ -47,6 +52,7 @@ async def test_the_same_suspicion_only_observes_after_a_false_alarm(stage: Stage
         old = (await contained(stage, here)).summary.id
         assert (await stage.say(Verb.UNDO, old, reason="a false alarm")).accepted
         assert (await stage.say(Verb.CLOSE, old)).accepted
+        await over(stage, old)
         await stage.post(here.alert(REVERSE_SHELL, "web-0", **AGAIN))
         again = await next_after(stage, here, old)
         assert (again.summary.tier, again.links) == (1, (old,))
@@ -59,6 +65,7 @@ async def test_a_pod_whose_incident_was_closed_over_what_stands_is_held_by_the_n
     async with stage.scene() as here:
         old = (await contained(stage, here)).summary.id
         assert (await stage.say(Verb.CLOSE, old, keep=True)).accepted
+        await over(stage, old)
         await stage.post(here.alert(REVERSE_SHELL, "web-0", **AGAIN))
         again = await next_after(stage, here, old)
         assert again.links == (old,)

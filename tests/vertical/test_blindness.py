@@ -1,5 +1,6 @@
 """What an attacker on the bus can leave out or slip in is told to people as an incident of its own."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -122,8 +123,12 @@ async def test_a_gap_in_what_an_agent_said_is_an_incident_that_is_paged_and_cont
         assert "Blind: something that runtime-guardian said is not there" in {
             one.title for one in incident.events
         }
-        pages = [json.loads(line) for line in stage.stack.layout.pages.read_text().splitlines()]
-        assert any(page["incident"] == incident.summary.id for page in pages)
+
+        async def paged() -> bool:
+            pages = await asyncio.to_thread(stage.stack.layout.pages.read_text)
+            return any(json.loads(line)["incident"] == incident.summary.id for line in pages.splitlines())
+
+        await until(paged, lambda: "nobody was paged")
 
 
 async def test_who_has_the_certificate_and_not_the_key_is_told_of_and_starts_nothing(stage: Stage) -> None:
