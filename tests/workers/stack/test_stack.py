@@ -1,6 +1,7 @@
 """The embedded stack on real servers: one for this file, with an agent that does nothing."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import ssl
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -300,6 +302,11 @@ async def refused(told: Settings, agent: str) -> bool:
         await client.close()
         if client._transport:
             client._transport.close()
+        del client
+        await asyncio.sleep(0)
+        with warnings.catch_warnings():  # the client forgets the socket of a handshake that failed
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
     return False
 
 
