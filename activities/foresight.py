@@ -5,27 +5,22 @@ pod in two policies of ours, and policies only add up.
 """
 
 import copy
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-from activities.ports import Change, Cluster, Manifest, Resource
+from activities.ports import Cluster, Manifest, Resource
+from activities.refusing import Refusing
 from activities.standing import exclusion, own_terms
-from signals.entities import ClusterRef
-from signals.errors import Refused
 from signals.plans import ObjectRef, Write, WriteKind
 
 
-class Foreseen:
+class Foreseen(Refusing):
     """A cluster that answers reads as if these writes were done, and refuses to be written to."""
 
     def __init__(self, cluster: Cluster, writes: Sequence[Write]) -> None:
         """Look at `cluster` through `writes`."""
+        super().__init__(cluster.ref)
         self._cluster = cluster
         self._writes = writes
-
-    @property
-    def ref(self) -> ClusterRef:
-        """Which cluster this is."""
-        return self._cluster.ref
 
     async def get(self, ref: ObjectRef) -> Manifest:
         """Return one object as it will be."""
@@ -54,33 +49,6 @@ class Foreseen:
             self._foreseen(resource.ref(item["metadata"]["name"], item["metadata"].get("namespace")), item)
             for item in (*found, *made)
         ]
-
-    async def create(self, ref: ObjectRef, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Refuse: what is foreseen can only be read."""
-        raise Refused(f"{ref} is only planned")
-
-    async def patch(
-        self,
-        ref: ObjectRef,
-        operations: Sequence[Manifest],
-        *,
-        dry_run: bool = False,
-        subresource: str = "",
-    ) -> Manifest:
-        """Refuse: what is foreseen can only be read."""
-        raise Refused(f"{ref} is only planned")
-
-    async def delete(self, ref: ObjectRef, *, dry_run: bool = False) -> None:
-        """Refuse: what is foreseen can only be read."""
-        raise Refused(f"{ref} is only planned")
-
-    async def evict(self, ref: ObjectRef, *, grace_seconds: int, dry_run: bool = False) -> None:
-        """Refuse: what is foreseen can only be read."""
-        raise Refused(f"{ref} is only planned")
-
-    def watch(self, resource: Resource, namespace: str | None = None) -> AsyncIterator[Change]:
-        """Refuse: the future does not change by itself."""
-        raise Refused(f"{resource.plural} are only planned")
 
     def _foreseen(self, ref: ObjectRef, manifest: Manifest) -> Manifest:
         mine = [w for w in self._writes if str(w.ref) == str(ref) and w.kind is not WriteKind.CREATE]

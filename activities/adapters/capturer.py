@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from activities.adapters.orders import Ask, carried_out
-from activities.divided import Elsewhere
 from activities.ports import Manifest
+from activities.refusing import Refusing
 from signals.captures import CaptureOrder
 from signals.entities import ClusterRef
 from signals.envelope import Signer, Trust
@@ -13,7 +13,7 @@ from signals.plans import ObjectRef
 from signals.subjects import CAPTURER
 
 
-class Captures(Elsewhere):
+class Captures(Refusing):
     """Captures, by the hands of the capturer."""
 
     def __init__(self, ref: ClusterRef, signer: Signer, trust: Trust, ask: Ask) -> None:

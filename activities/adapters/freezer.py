@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from activities.adapters.orders import Ask, carried_out
 from activities.consent import Consents
-from activities.divided import Elsewhere
 from activities.ports import Manifest, Resource
+from activities.refusing import Refusing
 from signals.entities import ClusterRef
 from signals.envelope import Signer, Trust
 from signals.errors import Refused
@@ -21,7 +21,7 @@ from signals.plans import ObjectRef
 from signals.subjects import CREDENTIAL_FREEZER
 
 
-class Freezes(Elsewhere):
+class Freezes(Refusing):
     """Freeze objects, by the hands of the credential-freezer."""
 
     def __init__(self, ref: ClusterRef, signer: Signer, trust: Trust, ask: Ask, consents: Consents) -> None:

@@ -10,9 +10,10 @@ import pytest_asyncio
 from activities import actions, writing
 from activities.action import Action, CaseRef
 from activities.adapters.memory import MemoryCluster
-from activities.divided import Divided, Elsewhere
+from activities.divided import Divided
 from activities.ports import FREEZES, NETWORK_POLICIES, ROLE_BINDINGS, Cluster, Manifest, Resource
 from activities.records import Records
+from activities.refusing import Refusing
 from activities.release import look, release
 from deploy.rbac import executor_binding
 from signals.catalog import load
@@ -29,7 +30,7 @@ ACTIONS = load(actions, Action)
 STACK = ("isolate_pod", "capture_evidence", "freeze_credentials")
 
 
-class Away(Elsewhere):
+class Away(Refusing):
     """A kind whose holder does not answer."""
 
     error: type[Exception] = Unavailable
