@@ -5,6 +5,7 @@ it as it is), ruled on and dry-run. From then on it may be cut off anywhere and 
 result on its record; what comes after it goes on.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -30,6 +31,11 @@ _STOPPED = {
 }
 _WOULD_NOT = (Conflict, NotFound, Refused, BadInput)
 """What the API server says for good, about one write."""
+
+ASKED = 5
+"""How often a dry run is asked for of a server that does not answer: it may be busy with others of a storm."""
+BUSY_SECONDS = 1.0
+"""Between two of them."""
 
 _STANDING = frozenset(state for state in ActionState if state.stands) - {ActionState.DRIFTED}
 """What it may have become meanwhile: somebody had it verified. What was put back is not brought back."""
@@ -106,15 +112,26 @@ class Turns:
         if state is ActionState.APPLIED and (limit := await self._caps.room(receipt)):
             state, reason, group = ActionState.STAGED, limit.reason, limit.group
         if state is ActionState.APPLIED:
-            one = Plan(incident=receipt.incident, policy_digest="", actions=(plan,))
-            no = next((told for told in await writing.dry_run(self._cluster, one) if not told.accepted), None)
-            if no is not None:
-                state, reason = ActionState.FAILED, no.message
+            reason = await self._tried(receipt, plan)
+            state = ActionState.FAILED if reason else state
         if state is ActionState.APPLIED and (limit := await self._caps.take(receipt)):
             state, reason, group = ActionState.STAGED, limit.reason, limit.group
         applied_at = self._now() if state is ActionState.APPLIED else None
         begun = {"plan": plan, "state": state, "reason": reason, "applied_at": applied_at, "group": group}
         return await self._records.move(receipt.model_copy(update=begun), before=UNBEGUN)
+
+    async def _tried(self, receipt: Receipt, plan: ActionPlan) -> str:
+        """Return why an action would not be taken, by a dry run; a server that is busy is asked a few times."""
+        one, said = Plan(incident=receipt.incident, policy_digest="", actions=(plan,)), ""
+        for again in range(ASKED):
+            await asyncio.sleep(BUSY_SECONDS if again else 0)
+            try:
+                answers = await writing.dry_run(self._cluster, one)
+            except Unavailable as error:
+                said = str(error)
+            else:
+                return next((answer.message for answer in answers if not answer.accepted), "")
+        return said
 
     async def _planned(self, receipt: Receipt) -> ActionPlan:
         case = CaseRef(

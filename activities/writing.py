@@ -33,6 +33,11 @@ async def dry_runs(cluster: Cluster, plan: Plan) -> dict[str, tuple[DryRun, ...]
     Raises:
         Unavailable: it did not say, about something that is to be written at once.
     """
+    return await _dry_runs(cluster, plan, patient=True)
+
+
+async def _dry_runs(cluster: Cluster, plan: Plan, *, patient: bool) -> dict[str, tuple[DryRun, ...]]:
+    """Do so; `patient`: of what comes later it is enough to know that the server did not say."""
     writes = [write for action in plan.actions for write in action.writes]
     made = {str(write.ref) for write in writes if write.kind is WriteKind.CREATE}
 
@@ -50,7 +55,8 @@ async def dry_runs(cluster: Cluster, plan: Plan) -> dict[str, tuple[DryRun, ...]
         return DryRun(write=str(write), accepted=True)
 
     async def all_of(action: ActionPlan) -> tuple[DryRun, ...]:
-        return tuple(await every(one(write, later=action.action.deferred) for write in action.writes))
+        later = patient and action.action.deferred
+        return tuple(await every(one(write, later=later) for write in action.writes))
 
     answers = await every(all_of(action) for action in plan.actions)
     return {action.action.id: told for action, told in zip(plan.actions, answers, strict=True)}
@@ -62,7 +68,8 @@ async def dry_run(cluster: Cluster, plan: Plan) -> tuple[DryRun, ...]:
     Raises:
         Unavailable: it did not say.
     """
-    return tuple(answer for told in (await dry_runs(cluster, plan)).values() for answer in told)
+    told = await _dry_runs(cluster, plan, patient=False)
+    return tuple(answer for answers in told.values() for answer in answers)
 
 
 async def stands(cluster: Cluster, plan: ActionPlan) -> bool:
