@@ -151,8 +151,8 @@ async def test_seconds_of_silence_use_no_extension_up() -> None:
     assert await stand.marked()
 
 
-async def begun_with(stand: Stand, kind: str) -> Receipt:
-    """Return the record of a deferred action that was begun, and cut off before its first write."""
+async def begun_with(stand: Stand, kind: str, state: ActionState = ActionState.APPLIED) -> Receipt:
+    """Return the record of a deferred action: begun, and cut off before its first write, unless it is due."""
     target = (await stand.decided()).actions[0].targets[0]
     action = PlannedAction(
         id=uuid.uuid4().hex[:16],
@@ -172,7 +172,7 @@ async def begun_with(stand: Stand, kind: str) -> Receipt:
         cluster=CLUSTER,
         plan=plan,
         plan_hash="",
-        state=ActionState.APPLIED,
+        state=state,
         applied_at=stand.at,
         expires_at=case.expires_at,
     )

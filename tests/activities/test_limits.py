@@ -158,10 +158,30 @@ class Town:
     async def take(
         self, *pods: Manifest, kind: str = "evict_pod", approved_by: str | None = None, index: int = 0
     ) -> Limit | None:
+        return await self.caps().take(self.wanted(*pods, kind=kind, approved_by=approved_by, index=index))
+
+    def caps(self) -> Caps:
+        return Caps(self.cluster, self.bucket, self.policy, self.clock.now)
+
+    def wanted(
+        self, *pods: Manifest, kind: str = "evict_pod", approved_by: str | None = None, index: int = 0
+    ) -> Receipt:
         made = action(kind, *(entity(self.cluster, one) for one in pods), index=index)
         plan = ActionPlan(action=made, writes=(), inverse=Inverse.NONE, summary="s")
-        wanted = receipt(self.cluster, plan).model_copy(update={"approved_by": approved_by})
-        return await Caps(self.cluster, self.bucket, self.policy, self.clock.now).take(wanted)
+        return receipt(self.cluster, plan).model_copy(update={"approved_by": approved_by})
+
+
+async def test_who_only_looks_for_room_takes_none() -> None:
+    town = Town()
+    first, second = await town.pod(owner="web"), await town.pod(owner="web")
+    for _ in range(3):
+        assert await town.caps().room(town.wanted(first)) is None
+    assert await town.take(first) is None
+    full = await town.caps().room(town.wanted(second))
+    assert full
+    assert full == await town.take(second)
+    assert await town.caps().room(town.wanted(first)) is None, "it has its slot already"
+    assert await town.caps().room(town.wanted(second, approved_by="lead")) is None
 
 
 @pytest.mark.parametrize("kind", ["evict_pod", "freeze_credentials"])

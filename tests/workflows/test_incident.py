@@ -4,9 +4,10 @@ from temporalio.exceptions import ApplicationError
 
 from signals.approvals import Approval, Verb
 from signals.incidents import IncidentState
+from signals.pages import PageKind
 from signals.receipts import ActionState
 from signals.subjects import MEMO, remediation_id
-from signals.threats import Mode
+from signals.threats import Mode, Peer
 from tests.workflows.world import CLUSTER, World, essence, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -36,6 +37,20 @@ async def test_a_certain_alert_is_contained_verified_and_undone_byte_for_byte(wo
     assert (await handle.result())["reason"].startswith("closed by oncall")
     summary = await (await handle.describe()).memo_value(MEMO)
     assert summary["state"] == "closed"
+
+
+async def test_more_of_the_same_at_the_same_tier_is_no_second_page(world: World) -> None:
+    place = await world.place()
+    peers = [Peer(address=f"203.0.113.{number}", port=443) for number in (7, 8)]
+    seen = [world.event(place, id=f"e-{peer.address}", confidence=0.7, peer=peer) for peer in peers]
+    handle = await world.open(seen[0])
+    await world.until(handle, settled)
+    await handle.signal("events", world.batch(handle.id, seen[1]))
+    both = await world.until(handle, lambda one: settled(one) and len(one.receipts) > 2)
+    assert [one.action.type for one in both.receipts].count("block_flow") == 2
+    assert (await world.say(handle, Verb.CLOSE, undo=True)).accepted
+    await handle.result()
+    assert [page.kind for page in world.pages.about(handle.id)] == [PageKind.PAGE, PageKind.CLOSED]
 
 
 async def test_in_approve_mode_nothing_is_written_until_a_person_says_so(world: World) -> None:

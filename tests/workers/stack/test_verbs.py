@@ -89,15 +89,18 @@ async def test_a_detached_stack_is_started_once_and_stopped_once(
 ) -> None:
     options = Options(state_dir=tmp_path, cluster="memory", agent_command=(sys.executable, "-c", AGENT))
     status = await detached(options)
-    assert status.ready
-    with pytest.raises(StackError, match="already runs"):
-        await detached(options)
-    _, text = await asyncio.to_thread(said, capsys, "doctor", "--state", str(tmp_path), "-o", "json")
-    assert f"supervisor pid {state.supervisor(tmp_path)}" in text
-    _, text = await asyncio.to_thread(said, capsys, "status", "--state", str(tmp_path))
-    assert status.endpoints.temporal_ui is not None
-    assert status.endpoints.temporal_ui in text
-    assert said(capsys, "down", "--state", str(tmp_path))[0] == Exit.DONE
+    try:
+        assert status.ready
+        with pytest.raises(StackError, match="already runs"):
+            await detached(options)
+        _, text = await asyncio.to_thread(said, capsys, "doctor", "--state", str(tmp_path), "-o", "json")
+        assert f"supervisor pid {state.supervisor(tmp_path)}" in text
+        _, text = await asyncio.to_thread(said, capsys, "status", "--state", str(tmp_path))
+        assert status.endpoints.temporal_ui is not None
+        assert status.endpoints.temporal_ui in text
+    finally:
+        code, _ = said(capsys, "down", "--state", str(tmp_path))
+    assert code == Exit.DONE
     assert not any(state.alive(process.pid) for process in status.processes)
     assert "No stack runs" in said(capsys, "down", "--state", str(tmp_path))[1]
     ended = (tmp_path / "log/supervisor.log").read_text()
