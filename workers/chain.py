@@ -20,7 +20,7 @@ from signals.errors import Refused, Undecodable
 from signals.subjects import threat_subject, threats_stream
 from signals.threats import ThreatEvent
 from workers.bus import Bus
-from workers.delivery import Message, Stored
+from workers.delivery import Stored
 
 LOOK_BACK = 1000
 """How many messages back a restarted instance looks for the end of its own chain."""
@@ -172,11 +172,6 @@ def threat(envelope: Envelope, accepted_at: datetime) -> ThreatEvent:
     if event.cluster.uid != envelope.cluster.uid:
         raise Refused(f"the event is about cluster {event.cluster.uid!r}")
     return event.model_copy(update={"accepted_at": event.accepted_at or accepted_at})
-
-
-def open_envelope(message: Message, owner: str, trust: Trust, cluster: ClusterRef) -> ThreatEvent:
-    """Return the event that a message of `owner`'s stream holds, checked; raises as `unseal` and `threat`."""
-    return threat(unseal(message, owner, trust, cluster), message.accepted_at)
 
 
 class Chains:

@@ -79,10 +79,6 @@ class Snapshot:
     objects: tuple[Located, ...]
     ignored: Mapping[str, int]
 
-    def by_kind(self, *kinds: str) -> tuple[Located, ...]:
-        """Return the objects of these kinds, in the order in which they were read."""
-        return tuple(found for found in self.objects if found.object["kind"] in kinds)
-
     def namespaces(self) -> dict[str, dict[str, str]]:
         """Return the labels of each namespace; one that is only mentioned has its name label alone."""
         known: dict[str, dict[str, str]] = {}

@@ -23,7 +23,7 @@ from tests.nats_server import NatsServer, connected, free_port
 from tests.workers.guardian import pod
 from workers.agent import Context
 from workers.bus import Bus
-from workers.chain import open_envelope
+from workers.chain import threat, unseal
 from workers.rbac_auditor import run
 from workers.settings import Settings
 
@@ -97,7 +97,12 @@ class Auditor:
                 async for batch in batches:
                     for message in batch:
                         if json.loads(message.data)["cluster"]["uid"] == self.cluster.ref.uid:
-                            found.append(open_envelope(message, RBAC_AUDITOR, TRUST, self.cluster.ref))
+                            found.append(
+                                threat(
+                                    unseal(message, RBAC_AUDITOR, TRUST, self.cluster.ref),
+                                    message.accepted_at,
+                                )
+                            )
                         await message.ack()
                     if not batch and len(found) >= count:
                         return found

@@ -22,7 +22,7 @@ from signals.threats import ThreatEvent
 from tests.nats_server import NatsServer, connected, free_port
 from workers.agent import Context
 from workers.bus import Bus
-from workers.chain import open_envelope
+from workers.chain import threat, unseal
 from workers.runtime_guardian import run
 from workers.settings import Settings
 
@@ -171,7 +171,9 @@ async def heard(
             async for batch in batches:
                 for message in batch:
                     if json.loads(message.data)["cluster"]["uid"] == cluster.uid:
-                        found.append(open_envelope(message, RUNTIME_GUARDIAN, TRUST, cluster))
+                        found.append(
+                            threat(unseal(message, RUNTIME_GUARDIAN, TRUST, cluster), message.accepted_at)
+                        )
                     await message.ack()
                 if not batch and len(found) >= count and until(found):
                     break

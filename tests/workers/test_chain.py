@@ -19,7 +19,7 @@ from signals.subjects import ORCHESTRATOR, RUNTIME_GUARDIAN, threat_subject, thr
 from signals.threats import Severity, ThreatEvent
 from tests.nats_server import NatsServer, connected, nats_server, serving
 from workers.bus import Bus
-from workers.chain import Chains, ThreatPublisher, open_envelope, unseal
+from workers.chain import Chains, ThreatPublisher, threat, unseal
 from workers.delivery import Message, Stored
 
 __all__ = ["nats_server"]
@@ -80,7 +80,8 @@ def message(said: Envelope, subject: str = SUBJECT) -> Message:
 
 
 def opened(said: Envelope, subject: str = SUBJECT) -> ThreatEvent:
-    return open_envelope(message(said, subject), RUNTIME_GUARDIAN, TRUST, CLUSTER)
+    stored = message(said, subject)
+    return threat(unseal(stored, RUNTIME_GUARDIAN, TRUST, CLUSTER), stored.accepted_at)
 
 
 async def newest(bus: Bus, count: int) -> list[Envelope]:
