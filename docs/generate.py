@@ -23,7 +23,7 @@ from activities.probe import Probe
 from docs import commands, documents, steps, wire
 from docs.rendering import documented, fields, page, permissions, table
 from signals.approvals import Verb as Spoken
-from signals.auditing import AuditDetector
+from signals.audit_detector import AuditDetector
 from signals.catalog import load
 from signals.decisions import Inverse, OnExpiry, Tier
 from signals.detector import Detector

@@ -4,7 +4,7 @@ A token says for which pod it was made (`pod-uid`): then that pod is the subject
 ServiceAccount or the user. What people do *to* a pod is told of that pod, beside what is seen inside of it.
 """
 
-from signals.auditing import account_of, of_workload
+from signals.audit_detector import account_of, of_workload
 from signals.entities import ClusterRef, Entity
 from signals.telemetry.audit import CREDENTIAL, POD_NAME, POD_UID, AuditEvent
 from signals.threats import Mode

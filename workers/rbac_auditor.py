@@ -4,12 +4,12 @@ It receives them by HTTP, as an audit webhook sends them, and follows a log file
 requests nothing would come: those are not kept. The others are durable before anybody hears yes.
 """
 
-from signals.auditing import AuditDetection, AuditDetector
+from signals.audit_detector import AuditDetection, AuditDetector
 from signals.catalog import load
 from signals.detectors import rbac
 from signals.subjects import RBAC_AUDITOR, state_bucket
 from workers.agent import Agent, Context
-from workers.audits import Audits
+from workers.audit_suspicion import Audits
 from workers.detecting import Detecting
 from workers.doors import audit_door
 from workers.pod_index import PodIndex

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from signals.auditing import AuditDetection
+from signals.audit_detector import AuditDetection
 from signals.subjects import RBAC_AUDITOR, RUNTIME_GUARDIAN
 from signals.telemetry import audit, falco
 from signals.telemetry.audit import AuditEvent

@@ -15,7 +15,7 @@ from activities.judge import Judging
 from activities.judgement import Judgement, Weighing
 from activities.policies.tier import tier_of
 from activities.policies.witnesses import highest
-from signals.auditing import AuditDetector
+from signals.audit_detector import AuditDetector
 from signals.catalog import load
 from signals.decisions import Tier
 from signals.detector import Detector

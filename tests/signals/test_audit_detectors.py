@@ -2,7 +2,7 @@
 
 import pytest
 
-from signals.auditing import (
+from signals.audit_detector import (
     PERSON,
     TITLE_LIMIT,
     WORKLOAD,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signals.auditing import AuditDetection, AuditDetector
+from signals.audit_detector import AuditDetection, AuditDetector
 from signals.catalog import load
 from signals.detectors import rbac
 from signals.errors import Undecodable

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import deploy
-from signals.auditing import AuditDetection, AuditDetector
+from signals.audit_detector import AuditDetection, AuditDetector
 from signals.catalog import load
 from signals.detectors import rbac
 from signals.telemetry.audit import AuditEvent, read

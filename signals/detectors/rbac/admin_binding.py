@@ -1,6 +1,6 @@
 """Somebody is made an administrator, or everybody is given something."""
 
-from signals.auditing import ANONYMOUS, PERSON, AuditDetector, record, written
+from signals.audit_detector import ANONYMOUS, PERSON, AuditDetector, record, written
 from signals.detector import Grade
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

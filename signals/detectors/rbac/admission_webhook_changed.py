@@ -1,6 +1,6 @@
 """An admission webhook is deleted or changed: what it refused until now is allowed, or it sees every write."""
 
-from signals.auditing import PERSON, AuditDetector, record, written
+from signals.audit_detector import PERSON, AuditDetector, record, written
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity
 

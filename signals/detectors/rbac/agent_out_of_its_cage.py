@@ -1,6 +1,6 @@
 """One of our own agents asks for something that it never asks for: its identity is in other hands."""
 
-from signals.auditing import PERSON, AuditDetector, of_ours, record
+from signals.audit_detector import PERSON, AuditDetector, of_ours, record
 from signals.subjects import REMEDIATION_EXECUTOR, service_account
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

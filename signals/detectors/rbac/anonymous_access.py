@@ -1,6 +1,6 @@
 """The API server does something for somebody who has not said who they are."""
 
-from signals.auditing import PERSON, AuditDetector, of_nobody, record
+from signals.audit_detector import PERSON, AuditDetector, of_nobody, record
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity
 

@@ -1,6 +1,6 @@
 """A client certificate is approved: a way in that no token's end closes."""
 
-from signals.auditing import PERSON, AuditDetector, of_workload, record, written
+from signals.audit_detector import PERSON, AuditDetector, of_workload, record, written
 from signals.detector import Grade
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

@@ -1,6 +1,6 @@
 """Somebody tries to change what holds a contained pod; the lock refused it."""
 
-from signals.auditing import PERSON, AuditDetector, record
+from signals.audit_detector import PERSON, AuditDetector, record
 from signals.detector import Grade
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

@@ -1,6 +1,6 @@
 """Our executor wrote to what the cluster itself runs on: expected only where a person has approved just that."""
 
-from signals.auditing import PERSON, AuditDetector, of_ours, record
+from signals.audit_detector import PERSON, AuditDetector, of_ours, record
 from signals.subjects import FLAGGED_CONTROL_PLANE, REMEDIATION_EXECUTOR, service_account
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

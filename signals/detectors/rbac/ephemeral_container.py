@@ -1,6 +1,6 @@
 """A container is added to a running pod, with all that the pod can reach."""
 
-from signals.auditing import PERSON, AuditDetector, of_workload, record, written
+from signals.audit_detector import PERSON, AuditDetector, of_workload, record, written
 from signals.detector import Grade
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

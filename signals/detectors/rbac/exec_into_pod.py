@@ -1,6 +1,6 @@
 """Somebody opens a shell in a running pod, or attaches to it, through the API server."""
 
-from signals.auditing import PERSON, AuditDetector, of_nobody, of_ours, of_workload, record
+from signals.audit_detector import PERSON, AuditDetector, of_nobody, of_ours, of_workload, record
 from signals.detector import Grade
 from signals.subjects import REMEDIATION_EXECUTOR, service_account
 from signals.telemetry.audit import AuditEvent

@@ -1,6 +1,6 @@
 """What confines or detects is changed or deleted: our admission policies, kinds, roles and bindings."""
 
-from signals.auditing import PERSON, AuditDetector, of_ours, record, written
+from signals.audit_detector import PERSON, AuditDetector, of_ours, record, written
 from signals.subjects import NAMESPACE, REMEDIATION_EXECUTOR, service_account
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

@@ -1,6 +1,6 @@
 """Somebody acts under another name."""
 
-from signals.auditing import PERSON, AuditDetector, of_workload, record
+from signals.audit_detector import PERSON, AuditDetector, of_workload, record
 from signals.detector import Grade
 from signals.subjects import BREAK_GLASS_GROUP
 from signals.telemetry.audit import AuditEvent

@@ -1,6 +1,6 @@
 """Somebody speaks to a kubelet through the API server, past everything that looks at pods."""
 
-from signals.auditing import PERSON, AuditDetector, of_workload, record
+from signals.audit_detector import PERSON, AuditDetector, of_workload, record
 from signals.detector import Grade
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

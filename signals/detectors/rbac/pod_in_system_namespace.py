@@ -1,6 +1,6 @@
 """A pod is made by hand where the control plane lives, beside what nobody looks at twice."""
 
-from signals.auditing import PERSON, AuditDetector, of_workload, record, written
+from signals.audit_detector import PERSON, AuditDetector, of_workload, record, written
 from signals.detector import Grade
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

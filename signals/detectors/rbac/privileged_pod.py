@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from signals.auditing import PERSON, AuditDetector, of_workload, record, written
+from signals.audit_detector import PERSON, AuditDetector, of_workload, record, written
 from signals.detector import Grade
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

@@ -1,6 +1,6 @@
 """All secrets of the cluster are listed."""
 
-from signals.auditing import PERSON, AuditDetector, of_workload, record
+from signals.audit_detector import PERSON, AuditDetector, of_workload, record
 from signals.detector import Grade
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity

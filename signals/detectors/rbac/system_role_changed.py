@@ -1,6 +1,6 @@
 """A role or binding of the control plane itself is changed, for everybody who has it."""
 
-from signals.auditing import PERSON, AuditDetector, record, written
+from signals.audit_detector import PERSON, AuditDetector, record, written
 from signals.telemetry.audit import AuditEvent
 from signals.threats import Severity
 

@@ -1,6 +1,6 @@
 """A token is made for another identity: whoever has it is that identity."""
 
-from signals.auditing import PERSON, AuditDetector, account_of, of_workload, record, written
+from signals.audit_detector import PERSON, AuditDetector, account_of, of_workload, record, written
 from signals.detector import Grade
 from signals.subjects import NAMESPACE
 from signals.telemetry.audit import AuditEvent

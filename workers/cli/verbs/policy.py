@@ -64,7 +64,7 @@ def _detectors() -> "Mapping[str, Detector]":
 def _others() -> set[str]:
     """Return the names of what other agents suspect: a policy may name those as well."""
     import signals.detectors.rbac
-    from signals.auditing import AuditDetector
+    from signals.audit_detector import AuditDetector
     from signals.catalog import load
 
     return set(load(signals.detectors.rbac, AuditDetector))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from signals.auditing import AuditDetection, AuditDetector, account_of, title
+from signals.audit_detector import AuditDetection, AuditDetector, account_of, title
 from signals.entities import ClusterRef
 from signals.evidence import Evidence
 from signals.observations import Observation
