@@ -49,11 +49,20 @@ async def _hear(agent: str, ask: Ask, query: ObservationsQuery) -> Answer:
 
 
 def _findings(agent: str, entity: Entity, said: Observations) -> tuple[str, ...]:
-    """Return one line for each kind of thing that was seen."""
+    """Return one line for each kind of thing that was seen, of the thing itself or around it."""
     kinds: defaultdict[str, list[Observation]] = defaultdict(list)
     for one in said.observations:
         kinds[one.what].append(one)
-    return tuple(f"{agent} saw {what!r} of {entity} {_times(seen)}" for what, seen in sorted(kinds.items()))
+    return tuple(
+        f"{agent} saw {what!r} {'of' if _about(seen, entity) else 'around'} {entity} {_times(seen)}"
+        for what, seen in sorted(kinds.items())
+    )
+
+
+def _about(seen: Sequence[Observation], entity: Entity) -> bool:
+    """Return whether the thing itself was seen; the context store also tells what changed beside it."""
+    names = {entity.key, entity.name_key}
+    return any(names & {one.key, one.name_key} for observation in seen for one in observation.entities)
 
 
 def _times(seen: Sequence[Observation]) -> str:

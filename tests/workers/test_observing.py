@@ -241,6 +241,17 @@ async def odd(question: bytes) -> bytes:
     return b"\xff{}"
 
 
+async def test_what_was_seen_beside_a_thing_is_not_said_of_it() -> None:
+    other = web().model_copy(update={"name": "api-0", "uid": "another"})
+    witness = answering(seen("a"), seen("b", of=other, what="A change"))
+    (answer,) = await hear({"store": witness}, [web()], NOW - LOOKBACK, NOW)
+    at = f"{NOW:%H:%M:%S}"
+    assert answer.findings == (
+        f"store saw 'A change' around pod/shop/web-0 at {at}",
+        f"store saw 'A shell' of pod/shop/web-0 at {at}",
+    )
+
+
 async def test_who_does_not_answer_is_named_and_nobody_else_is_held_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
