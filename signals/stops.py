@@ -54,16 +54,17 @@ class Halt(BaseModel, frozen=True):
 
     @property
     def standing(self) -> Stop | None:
-        """The latest stop that holds. A stop that two have resumed is lifted with all that were before it."""
-        lifted = max(
-            (
-                (stop.at, stop.uid)
-                for stop in self.stops.values()
-                if len(self.resumes.get(stop.uid, ())) >= PEOPLE_TO_RESUME
-            ),
-            default=None,
-        )
-        holding = [one for one in self.stops.values() if lifted is None or (one.at, one.uid) > lifted]
+        """The latest stop that holds. A stop that two have resumed is lifted with all that were before it.
+
+        The API server tells whole seconds: of one in the very same second nobody knows that it was before, so it
+        holds until it is resumed itself.
+        """
+        lifted = [
+            one for one in self.stops.values() if len(self.resumes.get(one.uid, ())) >= PEOPLE_TO_RESUME
+        ]
+        until = max((one.at for one in lifted), default=None)
+        left = [one for one in self.stops.values() if one not in lifted]
+        holding = [one for one in left if until is None or one.at >= until]
         latest = max(holding, key=lambda one: (one.at, one.uid), default=None)
         said = tuple(sorted(self.resumes.get(latest.uid, {}))) if latest else ()
         return latest and latest.model_copy(update={"resumed_by": said})

@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from signals.stops import Halt, Stop
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,6 +28,15 @@ def test_a_resume_lifts_what_was_before_it_and_nothing_after() -> None:
     assert older.standing == SECOND
     assert halt.resumed("b", "ann", "1").resumed("b", "bob", "2").standing is None
     assert halt.resumed("a", "ann", "1").resumed("b", "bob", "2").standing is not None
+
+
+@pytest.mark.parametrize("uid", ["0", "z"])
+def test_a_stop_in_the_very_second_of_one_that_was_resumed_holds(uid: str) -> None:
+    """The API server tells whole seconds, and UIDs are no order: either may have been said first."""
+    again = Stop(uid=uid, actor="ann", at=FIRST.at)
+    halt = Halt().stopped(FIRST).resumed("a", "ann", "1").resumed("a", "bob", "2").stopped(again)
+    assert halt.standing == again
+    assert halt.resumed(uid, "ann", "3").resumed(uid, "bob", "4").standing is None
 
 
 def test_it_is_the_same_in_whatever_order_it_is_heard_and_by_whomever() -> None:
