@@ -101,8 +101,9 @@ async def test_what_stands_stays_during_a_stop_and_a_person_can_put_it_back(stag
 async def test_everybody_is_paged_of_a_stop_and_of_a_resume(stage: Stage) -> None:
     async with resumed(stage):
         reason = f"paged {time.time_ns()}"
-        assert (await stage.firebreak("stop", "--reason", reason))[0] == 0
-        assert (await stage.firebreak("resume", "--reason", reason))[0] == 0
+        for verb in ("stop", "resume"):
+            code, said, why = await stage.firebreak(verb, "--reason", reason)
+            assert code == 0, (verb, said, why)
 
         async def paged() -> bool:
             lines = (await asyncio.to_thread(stage.stack.layout.pages.read_text)).splitlines()
