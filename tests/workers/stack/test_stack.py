@@ -1,7 +1,6 @@
 """The embedded stack on real servers: one for this file, with an agent that does nothing."""
 
 import asyncio
-import gc
 import json
 import os
 import signal
@@ -9,8 +8,8 @@ import ssl
 import sys
 import time
 import urllib.request
-import warnings
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -294,19 +293,22 @@ async def refused(told: Settings, agent: str) -> bool:
     assert told.nats_dir is not None
     tls = ClientTls(told.nats_dir, agent).context
     client = nats.NATS()
+
+    async def dropped(_: Exception | None = None) -> None:
+        """Close the socket of an attempt: the next one forgets it."""
+        if client._transport:
+            client._transport.close()
+
     try:
-        await client.connect(told.nats_url, tls=tls, allow_reconnect=False, connect_timeout=3)
+        await client.connect(
+            told.nats_url, tls=tls, allow_reconnect=False, connect_timeout=3, error_cb=dropped
+        )
     except (NatsError, OSError):
         return True
     finally:
-        await client.close()
-        if client._transport:
-            client._transport.close()
-        del client
-        await asyncio.sleep(0)
-        with warnings.catch_warnings():  # the client forgets the socket of a handshake that failed
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+        await dropped()
+        with suppress(OSError):
+            await client.close()
     return False
 
 
