@@ -10,6 +10,7 @@ from deploy.impacts import impacts
 from deploy.lock import lock
 from deploy.people import LEAD
 from deploy.shapes import Manifest, policy, rule
+from signals.approvals import Verb
 from signals.stops import ORDERS
 from signals.subjects import (
     CASE,
@@ -21,6 +22,7 @@ from signals.subjects import (
     NAMESPACE,
     ORDER,
     REMEDIATION_EXECUTOR,
+    service_account,
 )
 
 _OLD = ("old", "request.operation == 'CREATE' ? object : oldObject")
@@ -33,6 +35,7 @@ def admission_policies() -> list[Manifest]:
         *policy(
             "firebreak-command-actor",
             rule=rule(DOMAIN, "*", "commands", "CREATE", "UPDATE"),
+            variables=_COMMAND_VARIABLES,
             validations=_command_actor(),
         ),
         *policy(
@@ -64,6 +67,12 @@ def admission_policies() -> list[Manifest]:
 _OUTSIDE_OUR_NAMESPACE = (f"request.namespace != '{NAMESPACE}'", f"namespace {NAMESPACE} is never a target")
 
 
+_COMMAND_VARIABLES = [
+    ("elsewhere", "has(object.spec.via)"),
+    ("liaison", f"request.userInfo.username == '{service_account(LIAISON)}'"),
+]
+
+
 def _command_actor() -> list[tuple[str, str]]:
     may = (
         f"authorizer.group('{DOMAIN}').resource('commands').subresource(%s)"
@@ -76,15 +85,25 @@ def _command_actor() -> list[tuple[str, str]]:
         ),
         ("request.operation == 'CREATE' || object.spec == oldObject.spec", "a command is never changed"),
         (
-            "request.operation == 'UPDATE' || object.spec.actor == request.userInfo.username",
+            "request.operation == 'UPDATE' || variables.elsewhere "
+            "|| object.spec.actor == request.userInfo.username",
             "the actor must be who speaks",
         ),
         (
-            f"request.operation == 'UPDATE' || {may % 'object.spec.verb'}",
+            "request.operation == 'UPDATE' || variables.elsewhere == variables.liaison",
+            "the liaison, and nobody else, says what a person said elsewhere (via)",
+        ),
+        (
+            f"request.operation == 'UPDATE' || !variables.elsewhere || object.spec.verb != '{Verb.APPROVE_POLICY}'",
+            "a policy is approved under one's own credentials: it says who the people are",
+        ),
+        (
+            f"request.operation == 'UPDATE' || variables.elsewhere || {may % 'object.spec.verb'}",
             f"you may not say this: RBAC wants create on commands/VERB of {DOMAIN}",
         ),
         (
-            f"request.operation == 'UPDATE' || object.spec.role != '{LEAD}' || {may % repr(LEAD)}",
+            f"request.operation == 'UPDATE' || variables.elsewhere || object.spec.role != '{LEAD}' "
+            f"|| {may % repr(LEAD)}",
             "you may not speak as the lead",
         ),
         (

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from signals.approvals import Verb
+from signals.approvals import Verb, Via
 from signals.stops import ORDERS
 from signals.subjects import API_VERSION, DOMAIN, NAMESPACE, SYSTEM_NAMESPACES
 from signals.threats import Mode
@@ -52,7 +52,9 @@ def _commands() -> Manifest:
             "fromPolicy": _text(64, "approve-policy: digest of the policy in force."),
             "toPolicy": _text(64, "approve-policy: digest of the policy that may replace it."),
             "group": _text(253, "approve and reject: everything that waits for this limit, instead."),
-            "actor": _text(256, "Who speaks: the user name that the API server knows."),
+            "actor": _text(
+                256, "Who speaks: the user name that the API server knows; with `via`, a person's name."
+            ),
             "role": _choice(["oncall", "lead"], "The authority that is used."),
             "planHash": _text(64, "The plan, or the list of a group, that an approval is bound to."),
             "targetUIDs": {
@@ -73,6 +75,7 @@ def _commands() -> Manifest:
             "force": _flag("undo: remove our own marks even where somebody else changed the object."),
             "namespace": _text(63, "enrol and unenrol: the namespace."),
             "mode": _choice(modes, "enrol: what Firebreak may do there; shadow when nothing is said."),
+            **_elsewhere(),
         },
         "x-kubernetes-validations": [
             {"rule": "self == oldSelf", "message": "a command is never changed; say another one"},
@@ -88,6 +91,11 @@ def _commands() -> Manifest:
             {
                 "rule": f"self.verb != '{Verb.APPROVE_POLICY}' || (has(self.fromPolicy) && has(self.toPolicy))",
                 "message": "approve-policy names the policy in force and the one that may replace it",
+            },
+            {
+                "rule": "has(self.via) == has(self.nonce) && (!has(self.authenticatedAt) "
+                f"|| (has(self.via) && self.via == '{Via.PAGE}'))",
+                "message": "what was said elsewhere names where and a nonce, and the page alone logs people in",
             },
             {
                 "rule": f"!has(self.group) || (!has(self.incident) && {_ANSWERS})",
@@ -107,11 +115,27 @@ def _commands() -> Manifest:
         _column("Verb", ".spec.verb"),
         _column("Incident", ".spec.incident"),
         _column("Actor", ".spec.actor"),
+        _column("Via", ".spec.via"),
         _column("Accepted", ".status.accepted", "boolean"),
         _column("Message", ".status.message"),
     ]
     version = _version({"spec": spec, "status": status}, columns)
     return _definition("Command", "commands", "Namespaced", {**version, "subresources": {"status": {}}})
+
+
+def _elsewhere() -> Manifest:
+    """Return what the liaison adds when it says for a person what they said elsewhere."""
+    return {
+        "via": _choice([str(via) for via in Via], "Where it was said; absent under one's own credentials."),
+        "nonce": _text(
+            128, "With `via`: names the question that was shown, so that two clicks are one answer."
+        ),
+        "authenticatedAt": {
+            "type": "string",
+            "format": "date-time",
+            "description": "With `via: page`: when this person last logged in.",
+        },
+    }
 
 
 def _enrolments() -> Manifest:

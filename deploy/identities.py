@@ -92,6 +92,8 @@ _ENROLMENTS = f"{DOMAIN}/enrolments"
 _COMMANDS = f"{DOMAIN}/commands"
 _FREEZES = f"{DOMAIN}/freezes"
 HEARING = _grants(f"{_COMMANDS}: list, watch", f"{_COMMANDS}/status: patch")
+SPEAKING = _grants(f"{_COMMANDS}: create, get")
+"""To say what people said elsewhere; admission says what."""
 _RBAC = "rbac.authorization.k8s.io"
 
 EXECUTOR_PERMISSIONS = (
@@ -238,6 +240,6 @@ def _rows() -> tuple[Identity, ...]:
                 Grant(group=_RBAC, resource="rolebindings", verbs=("delete",), names=(EXECUTOR_ROLE,)),
                 Grant(group=_RBAC, resource="clusterroles", verbs=("bind",), names=(EXECUTOR_ROLE,)),
             ),
-            within=((NAMESPACE, HEARING),),
+            within=((NAMESPACE, union((*HEARING, *SPEAKING))),),
         ),
     )

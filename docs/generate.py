@@ -23,19 +23,24 @@ from activities.probe import Probe
 from docs import commands, documents, steps, wire
 from docs.rendering import documented, fields, page, permissions, table
 from signals.approvals import Verb as Spoken
+from signals.approvals import Via
 from signals.audit_detector import AuditDetector
+from signals.authority import Authority, AuthorityRule
 from signals.catalog import load
 from signals.decisions import Inverse, OnExpiry, Tier
 from signals.detector import Detector
 from signals.incidents import IncidentState, Relation
 from signals.pages import PageKind
+from signals.people import OidcAccount, Person, Role, SlackAccount
 from signals.policy import Breaker, Policy, Protected, Rule, Thresholds, Tier4
 from signals.receipts import ActionState, Result
 from signals.threats import Mode, Severity
 from workers.settings import PREFIX, Settings
 
 REFERENCE = Path(__file__).parent / "reference"
-NESTED = (Thresholds, Rule, Protected, Breaker)
+NESTED = (
+    Thresholds, Rule, Protected, Breaker, Person, SlackAccount, OidcAccount, Authority, AuthorityRule,
+)  # fmt: skip
 CLOSED: Mapping[type[Enum], str] = MappingProxyType(
     {
         IncidentState: "State of an incident",
@@ -44,6 +49,8 @@ CLOSED: Mapping[type[Enum], str] = MappingProxyType(
         Mode: "Mode of a namespace",
         Severity: "Severity",
         Spoken: "What a person can say",
+        Via: "Where a person spoke",
+        Role: "Capacity in which a person decides",
         OnExpiry: "What happens when an action's time is up",
         Inverse: "How well an action can be undone",
         Result: "Result of one verification",

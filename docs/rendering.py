@@ -48,14 +48,24 @@ def value(given: object) -> str:
     if given is None or given in ("", (), {}):
         return "none"
     if isinstance(given, tuple):
-        return ", ".join(f"`{one}`" for one in given)
+        return ", ".join(f"`{_written(one)}`" for one in given)
     return f"`{json.dumps(given.value if isinstance(given, Enum) else given)}`".replace('"', "")
+
+
+def _written(one: object) -> str:
+    """Return one item of a list; of a model what it says beyond its defaults."""
+    if not isinstance(one, BaseModel):
+        return str(one)
+    return json.dumps(one.model_dump(mode="json", exclude_defaults=True)).replace('"', "")
 
 
 def fields(model: type[BaseModel]) -> Iterable[tuple[str, object, str]]:
     """Return name, default and meaning of each field."""
     told = documented(model)
     for name, field in model.model_fields.items():
+        if field.is_required():
+            yield name, "required", told.get(name, "")
+            continue
         default = field.get_default(call_default_factory=True)
         yield name, "see below" if isinstance(default, BaseModel) else value(default), told.get(name, "")
 

@@ -25,6 +25,13 @@ class Verb(StrEnum):
     APPROVE_POLICY = "approve-policy"
 
 
+class Via(StrEnum):
+    """Where a person spoke, if not under their own credentials: the liaison then speaks for them."""
+
+    SLACK = "slack"
+    PAGE = "page"
+
+
 class Approval(BaseModel, frozen=True):
     """One command of one person, as the liaison read it from the API server.
 

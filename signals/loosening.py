@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from signals.decisions import OnExpiry
+from signals.people import Person
 from signals.policy import Policy, Tier4
 
 _LOWER_IS_LOOSER = (
@@ -27,8 +28,15 @@ _HIGHER_IS_LOOSER = (
     "caps.per_owner",
     "caps.per_namespace",
     "caps.per_cluster",
+    "authority.login_seconds",
 )
-_FEWER_IS_LOOSER = ("protected", "freeze_windows", "control_plane_namespaces")
+_FEWER_IS_LOOSER = (
+    "protected",
+    "freeze_windows",
+    "control_plane_namespaces",
+    "authority.rules",
+    "authority.irreversible",
+)
 _MORE_IS_LOOSER = ("alone", "isolate_steps")
 
 
@@ -42,6 +50,7 @@ def loosened(old: Policy, new: Policy) -> tuple[str, ...]:
         *_tier4(old, new),
         *_lets_go(old, new),
         *_rules(old, new),
+        *_people(old, new),
     )
 
 
@@ -85,6 +94,30 @@ def _lets_go(old: Policy, new: Policy) -> Iterator[str]:
         was, will = _at(old, path), _at(new, path)
         if was != will and will == OnExpiry.RELEASE:
             yield f"{path}: {was} → {will}"
+
+
+def _people(old: Policy, new: Policy) -> Iterator[str]:
+    """Yield who may speak now and could not, under which account or in which capacity; and who else is let in."""
+    if old.people and not new.people:
+        yield "people: nobody is named any more, so every account that RBAC lets speak counts as a person"
+    before = {person.name: person for person in old.people}
+    for person in new.people:
+        was = before.get(person.name)
+        yield from _person(was, person) if was else (f"people: now {person.name}",)
+
+
+def _person(was: Person, will: Person) -> Iterator[str]:
+    gained = (
+        (field, one)
+        for field in ("kubernetes", "slack", "oidc", "roles")
+        for one in getattr(will, field)
+        if one not in getattr(was, field)
+    )
+    for field, one in gained:
+        yield f"people: {will.name} now has {field} {_named(one)}"
+    for account in was.answers_for:
+        if account not in will.answers_for:
+            yield f"people: {will.name} no longer answers for {account}"
 
 
 def _rules(old: Policy, new: Policy) -> Iterator[str]:

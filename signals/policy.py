@@ -10,8 +10,10 @@ from typing import Self
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from signals.authority import Authority
 from signals.decisions import OnExpiry
 from signals.errors import PolicyInvalid
+from signals.people import Person, twice
 from signals.threats import Severity, ThreatEvent
 from signals.windows import FreezeWindow
 
@@ -178,6 +180,11 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     """When so much of a namespace is contained that the next containment asks."""
     caps: Caps = Caps()
     """How much that cannot be undone may be done within one hour."""
+    people: tuple[Person, ...] = ()
+    """Who may decide, with their accounts. Where nobody is named, RBAC alone says so, and each account is a person;
+    where somebody is, whoever is not named can only reject and stop."""
+    authority: Authority = Authority()
+    """What it takes to decide: roles, and how many people."""
 
     def suffices_alone(self, event: ThreatEvent) -> bool:
         """Return whether this policy names the detector or the rule of an event under `alone`."""
@@ -190,6 +197,13 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     def frozen(self, namespace: str, at: datetime) -> str:
         """Return why nothing may be evicted or frozen in a namespace at this instant, or nothing."""
         return next((w.reason for w in self.freeze_windows if w.covers(namespace, at)), "")
+
+    @field_validator("people")
+    @classmethod
+    def _one_person_one_name(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
+        if why := twice(people):
+            raise ValueError(why)
+        return people
 
     @field_validator("isolate_steps")
     @classmethod

@@ -12,7 +12,7 @@ from deploy.people import LEAD_VERBS, ONCALL_VERBS
 from deploy.rbac import executor_binding
 from signals.approvals import Verb
 from signals.stops import ORDERS
-from signals.subjects import LIAISON, NAMESPACE, ORDER, REMEDIATION_EXECUTOR
+from signals.subjects import LIAISON, NAMESPACE, ORDER, REMEDIATION_EXECUTOR, service_account
 from tests.control_plane import Answer, Api, ControlPlane
 
 pytestmark = pytest.mark.stack
@@ -186,6 +186,37 @@ def test_a_person_with_create_on_commands_alone_says_no_verb(control_plane: Cont
     assert [control_plane.admin.create(one).status for one in (role, binding)] == [201, 201]
 
     assert caged(control_plane.person("harry").create(command(Verb.APPROVE, "harry")))
+
+
+def elsewhere(verb: Verb, actor: str = "alice", **spec: Any) -> dict[str, Any]:
+    said = command(verb, actor)
+    said["spec"] |= {"via": "slack", "nonce": "n-1", **spec}
+    return said
+
+
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.APPROVE_POLICY])
+def test_the_liaison_says_for_people_what_they_said_elsewhere(
+    control_plane: ControlPlane, verb: Verb
+) -> None:
+    assert control_plane.agent(LIAISON).create(elsewhere(verb, role="lead")).status == 201
+
+
+def test_the_liaison_neither_speaks_for_itself_nor_approves_a_policy(control_plane: ControlPlane) -> None:
+    liaison = control_plane.agent(LIAISON)
+    itself = command(Verb.APPROVE, service_account(LIAISON))
+    named = command(Verb.APPROVE, "alice")
+
+    assert all(caged(liaison.create(said)) for said in (itself, named, elsewhere(Verb.APPROVE_POLICY)))
+
+
+def test_nobody_but_the_liaison_says_what_was_said_elsewhere(
+    control_plane: ControlPlane, lead: Api, executor: Api
+) -> None:
+    own = elsewhere(Verb.APPROVE, actor="lead")
+
+    assert all(caged(lead.create(said)) for said in (elsewhere(Verb.APPROVE), own))
+    assert executor.create(elsewhere(Verb.APPROVE)).status == 403
+    assert caged(control_plane.admin.create(elsewhere(Verb.APPROVE)))
 
 
 def test_commands_are_spoken_in_our_namespace_only(control_plane: ControlPlane, executor: Api) -> None:

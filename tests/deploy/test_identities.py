@@ -67,6 +67,7 @@ def test_few_agents_write_outside_enrolled_namespaces_and_only_their_own_kinds(
     outside = [*identity.cluster, *(one for _, grants in identity.within for one in grants)]
     written = {(one.group, one.resource) for one in outside if WRITING & set(one.verbs)}
     own = {
+        ("firebreak.dev", "commands"),
         ("firebreak.dev", "commands/status"),
         ("firebreak.dev", "enrolments"),
         ("rbac.authorization.k8s.io", "rolebindings"),
