@@ -63,6 +63,16 @@ def markdown(text: str, limit: int = LIMIT) -> str:
     return _FRACTION.sub("&#47;", escaped).replace("=", "&#61;")
 
 
+def literal(text: str, limit: int = LIMIT) -> str:
+    """Return `text` for a place that shows characters as they are, and makes links of addresses all the same.
+
+    Chat programs do: addresses and mentions are broken up (`https[:]//`, `www[.]`, `[@]`). At most `limit`
+    characters are returned.
+    """
+    broken = _WWW.sub(r"\1[.]", _SCHEME.sub("[:]", _SPACES.sub(" ", terminal(text, limit))))
+    return terminal(broken.replace("@", "[@]").strip(), limit)
+
+
 def _visible(character: str) -> str:
     code = ord(character)
     if " " <= character <= "~":

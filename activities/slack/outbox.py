@@ -1,0 +1,128 @@
+"""The queue of messages to Slack: durable, and of many changes only the last.
+
+What is to be said is in the liaison's bucket before anything is sent, so neither a restart nor an hour without
+Slack loses it. A message is rendered when its turn comes, from what is true then: forty changes are one update.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from activities.slack.delivery import Delivery
+from activities.slack.record import Records, taken
+from signals.errors import FirebreakError, Unavailable
+from signals.pages import Page
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before Slack is tried again: doubled each time."""
+
+log = structlog.get_logger(__name__)
+
+
+class Outbox:
+    """Messages on their way. One task sends them, one at a time."""
+
+    def __init__(
+        self,
+        records: Records,
+        delivery: Delivery,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Keep what is due in `records`, and have it delivered."""
+        self._records = records
+        self._delivery = delivery
+        self._sleep = sleep
+        self._due: dict[str, None] = {}
+        self._news = asyncio.Event()
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def take(self, page: Page, channel: str) -> str:
+        """Take a page, durably, and return the name of its message; it is sent by `run`."""
+        name = page.incident or f"page:{hashlib.sha256(page.dedup_key.encode()).hexdigest()[:32]}"
+        now = datetime.now(UTC)
+        await self._records.change(name, lambda old: taken(old, name, channel, page, now))
+        self.touch(name)
+        return name
+
+    def touch(self, name: str) -> None:
+        """Look at a message again when its turn comes: something may have changed."""
+        self._due[name] = None
+        self._news.set()
+
+    async def sent(self, name: str) -> None:
+        """Return once a message shows how it is.
+
+        Raises:
+            Unavailable: it could not be sent now; it is tried again.
+            Refused: Slack does not take it.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(name, []).append(future)
+        self.touch(name)
+        await future
+
+    async def run(self) -> None:
+        """Send what is due, for ever; first what an earlier process left unsent."""
+        await self._take_over()
+        pause = FIRST_PAUSE
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._due:
+                name = next(iter(self._due))
+                del self._due[name]
+                try:
+                    await self._delivery.deliver(name)
+                except Unavailable as error:
+                    self._tell(name, error)
+                    self._again(name, error.retry_after or pause)
+                    if error.retry_after is None:
+                        await self._sleep(pause)
+                        pause = min(pause * 2, LONGEST_PAUSE)
+                except FirebreakError as error:
+                    log.error("slack does not take a message", message=name, error=str(error))
+                    self._tell(name, error)
+                else:
+                    pause = FIRST_PAUSE
+                    self._tell(name, None)
+
+    async def _take_over(self) -> None:
+        while True:
+            try:
+                for name in await self._records.names():
+                    record = await self._records.find(name)
+                    if record and not record.over:
+                        self.touch(name)
+            except Unavailable as error:
+                log.warning("messages to Slack wait", error=str(error))
+                await self._sleep(FIRST_PAUSE)
+            else:
+                return
+
+    def _again(self, name: str, seconds: float) -> None:
+        async def later() -> None:
+            await self._sleep(seconds)
+            self.touch(name)
+
+        task = asyncio.create_task(later())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    def _tell(self, name: str, error: FirebreakError | None) -> None:
+        for future in self._waiting.pop(name, []):
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+    async def close(self) -> None:
+        """Leave what waits to the next process: it is all in the bucket."""
+        for task in list(self._later):
+            task.cancel()
+        await asyncio.gather(*self._later, return_exceptions=True)
