@@ -1,16 +1,15 @@
 """Which buttons make sense now, and what each is bound to. A button says which; the truth is elsewhere."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from activities.slack.blocks import Element, button, confirm
 from signals.approvals import Verb
 from signals.decisions import Inverse
 from signals.display import literal
-from signals.errors import Refused
 from signals.incidents import Incident, IncidentState
 from signals.plans import ActionPlan
 from signals.receipts import ActionState
@@ -43,9 +42,9 @@ def asked(incident: Incident) -> tuple[ActionPlan, ...]:
     return tuple(one.plan for one in incident.receipts if one.state is ActionState.STAGED)
 
 
-def irreversible(incident: Incident) -> tuple[ActionPlan, ...]:
-    """Return those of them that nothing brings back."""
-    return tuple(one for one in asked(incident) if one.inverse is Inverse.NONE)
+def irreversible(incident: Incident, never: Collection[str]) -> tuple[ActionPlan, ...]:
+    """Return those of them that policy has `never` approved in a chat alone, by the type of the action."""
+    return tuple(one for one in asked(incident) if one.action.type in never)
 
 
 def bound(incident: Incident, verb: Verb) -> Bound:
@@ -117,15 +116,3 @@ def _confirm(incident: Incident, verb: Verb) -> Element | None:
             "Stand down",
         )
     return None
-
-
-def read(value: str) -> Value:
-    """Return what a button carries.
-
-    Raises:
-        Refused: it is none of ours.
-    """
-    try:
-        return Value.model_validate_json(value)
-    except ValidationError as error:
-        raise Refused("this button is not one of Firebreak's") from error

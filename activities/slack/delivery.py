@@ -49,7 +49,7 @@ class Delivery:
             Refused: Slack does not take it.
         """
         record = await self._records.find(name)
-        if record is None:
+        if record is None or record.over:
             return
         if record.notice:
             if not record.ts:

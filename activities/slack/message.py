@@ -52,6 +52,8 @@ class Doors:
     """The incident in Temporal's UI."""
     page: str = ""
     """The incident on the liaison's own page: its report, and the decision after a login."""
+    irreversible: frozenset[str] = frozenset()
+    """Types of action that are never approved here alone."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _spoken(what: str) -> str:
 
 
 def _buttons(incident: Incident, doors: Doors, *, whole: bool) -> Iterator[Block]:
-    elsewhere = bool(irreversible(incident))
+    elsewhere = bool(irreversible(incident, doors.irreversible))
     elements = list(row(incident, elsewhere)) if whole else []
     if whole and elsewhere and incident.summary.waiting_for:
         yield context(_elsewhere(incident.summary, doors))
