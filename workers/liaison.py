@@ -29,6 +29,7 @@ from workers.anchoring import Anchoring
 from workers.audited import spoken
 from workers.enrolment import enrol, unenrol
 from workers.grouping import Grouping
+from workers.slack_wiring import wired
 
 UPDATE = {
     Verb.APPROVE: "approve",
@@ -213,6 +214,10 @@ async def run(context: Context) -> None:
     if context.temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
     channels = connect_all(load(activities.notifiers, Notifier).values(), context.settings.model_dump())
+    slack = wired(context, context.temporal)
+    if slack:
+        channels["slack"] = slack.channel
+        await slack.examine()
     ui = context.settings.temporal_ui
     incidents = f"{ui}/namespaces/{context.settings.temporal_namespace}/workflows" if ui else None
     anchoring = Anchoring(context)
@@ -223,6 +228,8 @@ async def run(context: Context) -> None:
     )
     async with worker:
         work = [asyncio.create_task(listening.listen()), asyncio.create_task(anchoring.run())]
+        if slack:
+            work.append(asyncio.create_task(slack.run()))
         context.ready()
         await until_stopped(context, *work)
 

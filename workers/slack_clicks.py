@@ -14,14 +14,12 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from activities.ports import Manifest
 from activities.slack.click import Click, form, read
 from signals.approvals import Verb
 from signals.audit import Kind
 from signals.display import literal
 from signals.errors import Conflict, FirebreakError, Refused, Unavailable
-from signals.people import Person
-from workers.slack_desk import Desk, command
+from workers.slack_desk import Desk, meant
 
 PREFIX = "slack/click/"
 KEEP_SECONDS = 2.0
@@ -41,7 +39,7 @@ class Kept(BaseModel, frozen=True):
     click: Click
     at: datetime
     done: bool = False
-    round: int = 0
+    refused: int = 0
     """How often its Command was refused: pressed again, it is another one."""
 
 
@@ -128,8 +126,13 @@ class Clicking:
         if entry is None:
             return
         kept = Kept.model_validate_json(entry.value)
-        done = kept.model_copy(update={"done": True, "round": kept.round + refused})
+        done = kept.model_copy(update={"done": True, "refused": kept.refused + refused})
         await self._desk.bucket.update(PREFIX + key, done.model_dump_json().encode(), entry.revision)
+
+    async def idle(self) -> None:
+        """Return once everything that was pressed has come to an end."""
+        while self._busy:
+            await asyncio.wait(self._busy.values())
 
     async def close(self) -> None:
         """Leave what is on its way to the next process."""
@@ -165,27 +168,15 @@ class Clicking:
                 "Firebreak does not know whose Slack account this is:"
                 f" policy must name {click.team}/{click.user} under a person"
             )
-        what = await command(desk, click)
+        kept = await self._kept(key)
+        saying = await meant(desk, click, person, kept.refused if kept else 0)
         if click.verb is Verb.REJECT and not click.reason:
             await desk.web.call("views.open", trigger_id=click.trigger, view=form(click))
             return
-        kept = await self._kept(key)
-        said = await desk.say(_name(key, person, kept.round if kept else 0), person, click.verb, what)
-        if "accepted" in (said.get("status") or {}):
-            await self.answered(said)
-
-    async def answered(self, command: Manifest) -> None:
-        """Take note of a Command that was answered: its message is looked at, and whoever pressed is told."""
-        spec, status, name = command["spec"], command["status"], command["metadata"]["name"]
-        if incident := spec.get("incident", ""):
-            self._desk.outbox.touch(incident)
-        key = name.removeprefix("slack-").rpartition("-")[0] if name.startswith("slack-") else ""
-        kept = await self._kept(key) if key else None
-        if kept is None or kept.done:
-            return
-        said = "Done" if status["accepted"] else "Not done"
-        await self.whisper(kept.click, f"{said}: {status.get('message', '')}")
-        await self._finish(key, refused=not status["accepted"])
+        answer = await desk.say(saying)
+        desk.outbox.touch(click.value.incident)
+        await self.whisper(click, f"{'Done' if answer.accepted else 'Not done'}: {answer.message}")
+        await self._finish(key, refused=not answer.accepted)
 
     async def whisper(self, click: Click, words: str) -> None:
         """Tell the one who pressed, and nobody else; after a few attempts only the log is told."""
@@ -223,8 +214,3 @@ def _key(click: Click) -> str:
     """Return one key for the same button of the same message, pressed by the same account."""
     about = (click.user, click.channel, click.ts, click.verb.value, click.value.nonce, click.value.plan)
     return hashlib.sha256("\n".join((*about, click.team)).encode()).hexdigest()[:32]
-
-
-def _name(key: str, person: Person, round_: int) -> str:
-    """Return the name of the Command that this click becomes; after a refusal the next one is another."""
-    return f"slack-{key}-{hashlib.sha256(f'{person.name}/{round_}'.encode()).hexdigest()[:8]}"

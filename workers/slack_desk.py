@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from activities.ports import KeyValue, Manifest
+from activities.ports import KeyValue
 from activities.slack.border import Border
 from activities.slack.buttons import EXTEND_SECONDS, bound, irreversible, offered
 from activities.slack.click import Click
@@ -12,26 +12,19 @@ from activities.slack.delivery import View
 from activities.slack.outbox import Outbox
 from activities.slack.record import Records
 from activities.slack.web import Speaking
-from signals.approvals import Verb
+from signals.approvals import Answer, Verb, Via
 from signals.audit import Kind
 from signals.errors import NotFound, Refused, Unavailable
 from signals.incidents import Incident
 from signals.people import People, Person
+from workers.saying import Saying
 
 Note = Callable[[Kind, dict[str, Any], str], Awaitable[None]]
 """Appends to the audit record."""
 
 
-class Saying(Protocol):
-    """Creates a Command on behalf of a person."""
-
-    async def __call__(self, name: str, person: Person, verb: Verb, what: dict[str, Any]) -> Manifest:
-        """Create the Command of this name, once, and return it; if it is there, as it is.
-
-        Raises:
-            Refused: it may not be said.
-            Unavailable: the API server does not answer; called again, it is the same Command.
-        """
+Say = Callable[[Saying], Awaitable[Answer]]
+"""Says something for a person, once, and returns what came of it. Raises `Refused`, `Unavailable`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +40,12 @@ class Desk:
     people: People
     never: frozenset[str]
     """Types of action that are not approved in Slack alone."""
-    say: Saying
+    say: Say
     note: Note
 
 
-async def command(desk: Desk, click: Click) -> dict[str, Any]:
-    """Return what a click says now.
+async def meant(desk: Desk, click: Click, person: Person, attempt: int) -> Saying:
+    """Return what somebody says with a click now; after a refusal another `attempt` is another saying.
 
     Raises:
         Refused: the button does not mean any more what it meant; the text says what has changed.
@@ -60,20 +53,24 @@ async def command(desk: Desk, click: Click) -> dict[str, Any]:
     """
     incident = await _looked_at(desk, click)
     _unchanged(incident, click)
-    what: dict[str, Any] = {"incident": incident.summary.id}
+    if click.verb is Verb.APPROVE and irreversible(incident, desk.never):
+        raise Refused(
+            "part of this cannot be undone, which is not approved in Slack alone: use the approval page,"
+            f" or: firebreak approve {incident.summary.id}"
+        )
+    answers = click.verb in (Verb.APPROVE, Verb.REJECT)
     waiting = incident.summary.waiting_for
-    if click.verb is Verb.EXTEND:
-        what["seconds"] = EXTEND_SECONDS
-    elif waiting and click.value.plan:
-        if click.verb is Verb.APPROVE and irreversible(incident, desk.never):
-            raise Refused(
-                "part of this cannot be undone, which is not approved in Slack alone: use the approval page,"
-                f" or: firebreak approve {incident.summary.id}"
-            )
-        what |= {"planHash": click.value.plan, "targetUIDs": list(waiting.target_uids)}
-    if click.reason:
-        what["reason"] = click.reason
-    return what
+    return Saying(
+        person=person,
+        via=Via.SLACK,
+        verb=click.verb,
+        nonce=f"{click.value.nonce}-{attempt}",
+        incident=incident.summary.id,
+        plan_hash=click.value.plan,
+        target_uids=waiting.target_uids if waiting and answers else (),
+        reason=click.reason,
+        seconds=EXTEND_SECONDS if click.verb is Verb.EXTEND else 0,
+    )
 
 
 async def _looked_at(desk: Desk, click: Click) -> Incident:

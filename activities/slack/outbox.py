@@ -75,20 +75,21 @@ class Outbox:
             while self._due:
                 name = next(iter(self._due))
                 del self._due[name]
+                waiting = self._waiting.pop(name, [])  # who asks from now on wants what is true later
                 try:
                     await self._delivery.deliver(name)
                 except Unavailable as error:
-                    self._tell(name, error)
+                    _tell(waiting, error)
                     self._again(name, error.retry_after or pause)
                     if error.retry_after is None:
                         await self._sleep(pause)
                         pause = min(pause * 2, LONGEST_PAUSE)
                 except FirebreakError as error:
                     log.error("slack does not take a message", message=name, error=str(error))
-                    self._tell(name, error)
+                    _tell(waiting, error)
                 else:
                     pause = FIRST_PAUSE
-                    self._tell(name, None)
+                    _tell(waiting, None)
 
     async def _take_over(self) -> None:
         while True:
@@ -112,17 +113,18 @@ class Outbox:
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
-    def _tell(self, name: str, error: FirebreakError | None) -> None:
-        for future in self._waiting.pop(name, []):
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-
     async def close(self) -> None:
         """Leave what waits to the next process: it is all in the bucket."""
         for task in list(self._later):
             task.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)
+
+
+def _tell(waiting: list[asyncio.Future[None]], error: FirebreakError | None) -> None:
+    for future in waiting:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

@@ -212,7 +212,7 @@ class FakeSlack:
         """Renew the connection, as Slack does every few hours."""
         await self._sockets[-1].send_json({"type": "disconnect", "reason": "refresh_requested"})
 
-    def click(self, incident: str, verb: str, user: str, **other: Any) -> dict[str, Any]:
+    def click(self, incident: str, verb: str, user: str, /, **other: Any) -> dict[str, Any]:
         """Return what Slack sends when somebody presses a button of the message about an incident."""
         message = self.one(incident)
         button = next(b for b in elements(message["blocks"]) if b["action_id"] == f"firebreak.{verb}")
@@ -225,7 +225,9 @@ class FakeSlack:
                 "user": {"id": user, "team_id": TEAM}}  # fmt: skip
 
 
-def press(message: Mapping[str, Any], button: Mapping[str, Any], user: str, **other: Any) -> dict[str, Any]:
+def press(
+    message: Mapping[str, Any], button: Mapping[str, Any], user: str, /, **other: Any
+) -> dict[str, Any]:
     """Return what Slack sends when this button of this message is pressed."""
     channel = message["channel"]
     return {

@@ -72,14 +72,14 @@ class Ledger:
         found = await patiently(lambda: _translated(attempt))
         return tuple(sorted(found, key=lambda summary: (summary.opened_at, summary.id), reverse=True))
 
-    async def find(self, incident: str) -> Found:
-        """Return one incident; only its summary where no worker can tell the rest.
+    async def find(self, incident: str, seconds: float = WORKER_SECONDS) -> Found:
+        """Return one incident; only its summary where no worker can tell the rest within so many seconds.
 
         Raises:
             NotFound: there is no such incident.
         """
         try:
-            return Found(await patiently(lambda: self.ask(incident), WORKER_SECONDS))
+            return Found(await patiently(lambda: self.ask(incident), seconds))
         except Unavailable:
             return Found(await self._remembered(incident), whole=False)
 

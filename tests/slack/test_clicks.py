@@ -1,0 +1,221 @@
+"""Who may press a button, what it means, and that everybody else sees why not."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from signals.approvals import Answer, Verb, Via
+from signals.incidents import IncidentState
+from signals.receipts import ActionState
+from tests.slack.fake import TEAM, member
+from tests.slack.office import ANA, BEN, Office, office, page
+from tests.slack.test_message import asking
+from tests.workers.cli.sample import ID, incident, waiting
+
+
+async def test_a_click_is_said_for_the_person_bound_to_the_plan_and_its_targets() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        await here.press("approve")
+        (said,) = here.said
+        assert (said.person.name, said.verb, said.via) == ("ana", Verb.APPROVE, Via.SLACK)
+        assert (said.plan_hash, said.target_uids) == ("f" * 64, ("u-1",))
+        assert here.slack.told(ANA) == ["Done: applied: isolate"]
+        assert here.notes == []
+
+
+async def test_two_clicks_are_one_saying_whoever_repeats_them() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        click = here.slack.click(ID, "approve", ANA)
+        await asyncio.gather(*(here.clicking.take(click) for _ in range(3)))
+        await here.clicking.idle()
+        await here.press("approve")
+        assert len({said.name for said in here.said}) == 1
+        await here.press("approve", BEN)
+        assert len({said.name for said in here.said}) == 2  # two people are two answers
+
+
+async def test_after_a_refusal_the_same_button_can_be_pressed_again() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        here.answers = [Answer(accepted=False, message="this needs lead")]
+        await here.press("approve")
+        await here.press("approve")
+        assert len({said.name for said in here.said}) == 2
+        assert here.slack.told(ANA) == ["Not done: this needs lead", "Done: applied: isolate"]
+
+
+STRANGERS: dict[str, tuple[dict[str, Any], str]] = {
+    "a guest": ({"is_restricted": True}, "guests"),
+    "a guest of one channel": ({"is_ultra_restricted": True}, "guests"),
+    "a bot": ({"is_bot": True}, "bots"),
+    "deactivated": ({"deleted": True}, "deactivated"),
+    "from another workspace": ({"team_id": "T0ELSE"}, "another workspace"),
+    "a stranger": ({"is_stranger": True}, "another workspace"),
+}
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+async def test_an_account_that_may_not_speak_is_refused_and_sees_why(who: str) -> None:
+    is_, why = STRANGERS[who]
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        here.slack.users[ANA] = member(ANA, **is_)
+        await here.press("approve")
+        refused(here, ANA, why)
+
+
+async def test_somebody_whom_policy_does_not_name_is_refused() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        await here.press("approve", "U0EVE")
+        refused(here, "U0EVE", f"{TEAM}/U0EVE")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"team": {"id": "T0ELSE"}},
+        {"api_app_id": "A0ELSE"},
+        {"user": {"id": ANA, "team_id": "T0ELSE"}},
+        {"container": {"type": "message", "message_ts": "1.1", "channel_id": "C0ALERTS"}},
+        {"container": {"type": "message", "message_ts": "1700000000.1", "channel_id": "C0OTHER"}},
+    ],
+)
+async def test_what_comes_from_elsewhere_is_refused(other: dict[str, Any]) -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        await here.press("approve", **other)
+        refused(here, ANA, "")
+
+
+async def test_an_account_is_asked_about_again_after_a_minute() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        await here.press("reject")
+        here.slack.users[ANA] = member(ANA, deleted=True)
+        here.seconds = 59
+        await here.press("reject")
+        assert here.refusals == []
+        here.seconds = 61
+        await here.press("approve")
+        refused(here, ANA, "deactivated")
+
+
+async def test_a_button_of_an_earlier_plan_is_refused() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        old = here.slack.click(ID, "approve", ANA)
+        newer = waiting().model_copy(update={"plan_hash": "e" * 64})
+        one = here.incidents[ID]
+        changed = one.summary.model_copy(update={"waiting_for": newer})
+        here.incidents[ID] = one.model_copy(update={"summary": changed})
+        await here.clicking.take(old)
+        await here.clicking.idle()
+        refused(here, ANA, "changed since you looked")
+        await here.outbox.sent(ID)
+        await here.press("approve")
+        assert [said.plan_hash for said in here.said] == ["e" * 64]
+
+
+async def test_an_undo_of_what_stood_then_is_refused_when_something_else_stands() -> None:
+    async with office(incident()) as here:
+        await here.channel.send(page())
+        old = here.slack.click(ID, "undo", ANA)
+        here.incidents[ID] = incident(action=ActionState.DRIFTED)
+        await here.clicking.take(old)
+        await here.clicking.idle()
+        refused(here, ANA, "changed since you looked")
+
+
+async def test_a_question_that_is_over_is_not_answered_any_more() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        late = here.slack.click(ID, "approve", ANA)
+        here.incidents[ID] = incident(IncidentState.OBSERVED, ActionState.REFUSED)
+        await here.clicking.take(late)
+        await here.clicking.idle()
+        refused(here, ANA, "decided, expired or replaced")
+
+
+async def test_what_is_irreversible_is_not_approved_by_a_button_that_somebody_made_up() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        click = here.slack.click(ID, "approve", ANA)
+        here.incidents[ID] = asking("evict_pod")
+        await here.clicking.take(click)
+        await here.clicking.idle()
+        refused(here, ANA, "not approved in Slack alone")
+
+
+async def test_a_rejection_asks_why_first() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        await here.press("reject")
+        assert here.said == []
+        await here.clicking.take(here.slack.submit(ANA, "a drill of ours"))
+        await here.clicking.idle()
+        (said,) = here.said
+        assert (said.verb, said.reason) == (Verb.REJECT, "a drill of ours")
+
+
+async def test_a_form_that_somebody_else_sends_is_theirs() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        await here.press("reject")
+        await here.clicking.take(here.slack.submit("U0EVE", "hello"))
+        await here.clicking.idle()
+        refused(here, "U0EVE", "does not know whose")
+
+
+async def test_a_restart_between_click_and_decision_loses_nothing() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        here.whole = False  # no worker: the click has to wait
+        await here.clicking.take(here.slack.click(ID, "approve", ANA))
+        await here.clicking.close()
+        again = Office(here.slack, here.bucket, here.incidents)
+        async with again.running():
+            await again.clicking.resume()
+            await again.clicking.idle()
+            assert [said.person.name for said in again.said] == ["ana"]
+            await again.clicking.resume()
+            await again.clicking.idle()
+            assert len(again.said) == 1
+        assert here.slack.told(ANA) == ["Done: applied: isolate"]
+
+
+@pytest.mark.parametrize("payload", [{}, {"type": "block_actions"}, {"type": "block_actions", "actions": [{}]},
+                                     {"type": "view_submission", "view": {}}, {"type": "shortcut"}])  # fmt: skip
+async def test_what_is_no_button_of_ours_does_nothing(payload: dict[str, Any]) -> None:
+    async with office(asking()) as here:
+        await here.clicking.take(payload)
+        await here.clicking.idle()
+        assert here.said == []
+
+
+async def test_groups_are_asked_of_slack_and_remembered_for_a_minute() -> None:
+    async with office(asking()) as here:
+        here.slack.groups = {"S1": [ANA], "S2": [BEN]}
+        assert await here.border.groups(ANA, ["S1", "S2"]) == {"S1"}
+        here.slack.groups["S1"] = []
+        assert await here.border.groups(ANA, ["S1"]) == {"S1"}
+        here.seconds = 61
+        assert await here.border.groups(ANA, ["S1"]) == frozenset()
+
+
+async def test_a_workspace_without_user_groups_says_so() -> None:
+    async with office(asking()) as here:
+        here.slack.paid = False
+        with pytest.raises(Exception, match="paid plan"):
+            await here.border.groups(ANA, ["S1"])
+
+
+def refused(here: Office, user: str, why: str) -> None:
+    """Nothing was said; the audit record has the attempt, and whoever pressed sees why not."""
+    assert here.said == []
+    (answer,) = here.refusals
+    assert why in answer
+    assert here.slack.told(user) == [f"Not done: {answer}"]
