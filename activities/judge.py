@@ -6,7 +6,7 @@ is read here and its digest goes into every decision, and a workflow never looks
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +16,9 @@ from activities import metrics
 from activities.judgement import Judgement, Weighing
 from activities.metrics import Stage
 from activities.tracing import inject, span
-from signals.decisions import Decision, Term
+from signals.decisions import Decision, Silenced, Term
 from signals.envelope import Signer
+from signals.exceptions import AlertException
 from signals.policy import Policy, Rule
 from signals.requests import JudgeRequest
 from signals.subjects import SPAN_JUDGE
@@ -58,10 +59,20 @@ def latest(events: tuple[ThreatEvent, ...], policy: Policy) -> tuple[ThreatEvent
 
 
 def weigh(
-    request: JudgeRequest, policy: Policy, judgements: Iterable[Judgement], at: datetime | None = None
+    request: JudgeRequest,
+    policy: Policy,
+    judgements: Iterable[Judgement],
+    at: datetime | None = None,
+    exceptions: Sequence[AlertException] = (),
 ) -> Weighing:
     """Return the scales after every judgement; pure, and the same for any order of the events."""
-    scales = Weighing(request=request, policy=policy, events=latest(request.events, policy), at=at)
+    scales = Weighing(
+        request=request,
+        policy=policy,
+        events=latest(request.events, policy),
+        at=at,
+        exceptions=tuple(sorted(exceptions, key=lambda one: one.id)),
+    )
     for judgement in sorted(judgements, key=lambda judgement: judgement.order):
         scales = judgement.weigh(scales)
     return scales
@@ -79,6 +90,9 @@ def told(terms: tuple[Term, ...]) -> tuple[Term, ...]:
 
 def title(scales: Weighing) -> str:
     """Return the incident in one sentence: what its loudest event says."""
+    if not scales.suspects and scales.silenced:
+        event, one = max(scales.silenced, key=lambda pair: (pair[0].confidence or 0.0, pair[0].id))
+        return f"{event.title} (expected: {one.id})"
     if not scales.suspects:
         return "Only what the policy ignores"
     loudest = max(scales.suspects, key=lambda suspect: (suspect.confidence or 0.0, suspect.event.id))
@@ -96,8 +110,10 @@ class Judging:
         signer: Signer,
         voucher: Voucher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        exceptions: Callable[[], Sequence[AlertException]] = tuple,
     ) -> None:
-        """Judge by these judgements and this policy, and sign as this agent."""
+        """Judge by these judgements, this policy and these exceptions, and sign as this agent."""
+        self._exceptions = exceptions
         self._judgements = tuple(judgements.values())
         self._policy = policy
         self._signer = signer
@@ -120,7 +136,7 @@ class Judging:
     def _decide(self, request: JudgeRequest, trace: dict[str, str]) -> Decision:
         now = self._now()
         believed = self._believed(request)
-        scales = weigh(believed, self._policy, self._judgements, now)
+        scales = weigh(believed, self._policy, self._judgements, now, self._exceptions())
         forged = len(request.events) - len(believed.events)
         if forged:
             activity.logger.error("%d events that nobody vouches for were left out", forged)
@@ -143,6 +159,7 @@ class Judging:
                 page=scales.page,
                 policy_digest=self._policy.digest,
                 events=tuple(event.id for event in scales.events),
+                silenced=tuple(Silenced(event=event.id, exception=one.id) for event, one in scales.silenced),
                 decided_at=now,
                 accepted_at=max((e.accepted_at for e in scales.events if e.accepted_at), default=None),
                 followup_seconds=self._spread(request.incident, now),

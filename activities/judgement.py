@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from signals.decisions import PlannedAction, Term, Tier
+from signals.exceptions import AlertException
 from signals.policy import Policy
 from signals.requests import JudgeRequest
 from signals.threats import Mode, Severity, ThreatEvent
@@ -38,6 +39,10 @@ class Weighing:
     """The latest revision of each event that the policy does not ignore, in order of id."""
     at: datetime | None = None
     """When it is judged; None where a policy is tried out."""
+    exceptions: tuple[AlertException, ...] = ()
+    """What people expect of workloads; proved, and by the name of the exception."""
+    silenced: tuple[tuple[ThreatEvent, AlertException], ...] = ()
+    """What was expected, and is on the scales no more."""
     doubts: Mapping[str, str] = field(default_factory=dict)
     """By id of an event, why it is no witness at all."""
     suspects: tuple[Suspect, ...] = ()

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from deploy.identities import Identity, identities
-from signals.subjects import EVIDENCE_READER, OPERATOR, REPLAYS_BUCKET, audit_stream, spiffe_id
+from signals.subjects import (
+    EVIDENCE_READER,
+    EXCEPTIONS,
+    LIAISON,
+    OPERATOR,
+    ORCHESTRATOR,
+    REPLAYS_BUCKET,
+    VERDICTS,
+    audit_stream,
+    service_subject,
+    spiffe_id,
+)
 
 FALCOSIDEKICK = "falcosidekick"
 """NATS identity of a Falcosidekick beside the Runtime Guardian."""
@@ -16,6 +27,7 @@ def operator() -> Identity:
         agent=OPERATOR,
         streams=(audit_stream(OPERATOR),),
         buckets=(REPLAYS_BUCKET,),
+        asks=(service_subject(ORCHESTRATOR, EXCEPTIONS), service_subject(LIAISON, VERDICTS)),
         inspects=tuple(streams),
         returns_to=tuple(stream for stream in streams if stream.startswith(("THREATS_", "FEED_"))),
     )

@@ -6,6 +6,7 @@ from signals.approvals import Verb, Via
 from signals.stops import ORDERS
 from signals.subjects import API_VERSION, DOMAIN, NAMESPACE, SYSTEM_NAMESPACES
 from signals.threats import Mode
+from signals.verdicts import Verdict
 
 Manifest = dict[str, Any]
 
@@ -20,6 +21,8 @@ UNFREEZABLE = (NAMESPACE, *SYSTEM_NAMESPACES)
 
 _ANSWERS = f"self.verb in ['{Verb.APPROVE}', '{Verb.REJECT}']"
 _ORDERS = f"self.verb in {[str(verb) for verb in ORDERS]}"
+_SNOOZES = f"self.verb == '{Verb.SNOOZE}'"
+_ENDS = f"self.verb == '{Verb.END_EXCEPTION}'"
 _ABOUT_NAMESPACE = f"self.verb in ['{Verb.ENROL}', '{Verb.UNENROL}']"
 
 
@@ -68,12 +71,17 @@ def _commands() -> Manifest:
                 "type": "integer",
                 "minimum": 0,
                 "maximum": MAX_SECONDS,
-                "description": "extend: how much longer, in seconds.",
+                "description": "extend: how much longer, in seconds; snooze: for how long.",
             },
             "keep": _flag("close: leave what is applied in place."),
             "undo": _flag("close: put everything back first."),
             "force": _flag("undo: remove our own marks even where somebody else changed the object."),
-            "namespace": _text(63, "enrol and unenrol: the namespace."),
+            "namespace": _text(63, "enrol, unenrol and snooze: the namespace."),
+            "verdict": _choice([str(one) for one in Verdict], "close and judge: what it was."),
+            "rule": _text(300, "snooze: the rule that is expected."),
+            "workload": _text(317, "snooze: the workload that it is expected of, as Deployment/web."),
+            "image": _text(512, "snooze: the image that it is expected of, instead of a workload."),
+            "exception": _text(64, "end-exception: which."),
             "mode": _choice(modes, "enrol: what Firebreak may do there; shadow when nothing is said."),
             **_elsewhere(),
         },
@@ -81,7 +89,7 @@ def _commands() -> Manifest:
             {"rule": "self == oldSelf", "message": "a command is never changed; say another one"},
             {
                 "rule": f"{_ABOUT_NAMESPACE} ? has(self.namespace) : "
-                f"({_ORDERS} || has(self.incident) || has(self.group))",
+                f"({_ORDERS} || {_ENDS} || has(self.incident) || has(self.group))",
                 "message": "enrol and unenrol need a namespace, what is said in an incident needs that",
             },
             {
@@ -96,6 +104,17 @@ def _commands() -> Manifest:
                 "rule": "has(self.via) == has(self.nonce) && (!has(self.authenticatedAt) "
                 f"|| (has(self.via) && self.via == '{Via.PAGE}'))",
                 "message": "what was said elsewhere names where and a nonce, and the page alone logs people in",
+            },
+            {
+                "rule": f"self.verb != '{Verb.JUDGE}' || has(self.verdict)",
+                "message": "a judgement says what it was",
+            },
+            {"rule": f"!({_ENDS}) || has(self.exception)", "message": "say which exception ends"},
+            {
+                "rule": f"!({_SNOOZES}) || (has(self.rule) && has(self.namespace) && has(self.reason) "
+                "&& size(self.reason) > 0 && has(self.seconds) && self.seconds > 0 "
+                "&& has(self.workload) != has(self.image))",
+                "message": "a snooze names rule, namespace, workload or image, reason and seconds",
             },
             {
                 "rule": f"!has(self.group) || (!has(self.incident) && {_ANSWERS})",

@@ -25,6 +25,7 @@ from signals.subjects import (
     DETECTING,
     DOMAIN,
     EVIDENCE_BUCKET,
+    EXCEPTIONS,
     FORENSIC_INVESTIGATOR,
     FREEZES,
     LIAISON,
@@ -38,6 +39,7 @@ from signals.subjects import (
     REMEDIATION_EXECUTOR,
     ROUTING_BUCKET,
     RUNTIME_GUARDIAN,
+    VERDICTS,
     audit_stream,
     dead_stream,
     feed_stream,
@@ -195,6 +197,7 @@ def _rows() -> tuple[Identity, ...]:
             streams=(dead_stream(ORCHESTRATOR),),
             buckets=(state_bucket(ORCHESTRATOR), ROUTING_BUCKET),
             reads=DETECTING,
+            serves=(service_subject(ORCHESTRATOR, EXCEPTIONS),),
         ),
         Identity(
             agent=FORENSIC_INVESTIGATOR,
@@ -229,6 +232,8 @@ def _rows() -> tuple[Identity, ...]:
         Identity(
             agent=LIAISON,
             buckets=(state_bucket(LIAISON),),
+            serves=(service_subject(LIAISON, VERDICTS),),
+            asks=(service_subject(ORCHESTRATOR, EXCEPTIONS),),
             cluster=(
                 *_grants(
                     f"{_ENROLMENTS}: create, patch, delete",

@@ -28,6 +28,7 @@ MEANINGS = {
     "FirebreakSeverity": "severity",
     "FirebreakMode": "mode of the namespace",
     "FirebreakWaitingFor": "what a person is asked; absent where nobody is",
+    "FirebreakVerdict": "what it was, as said when it was closed; absent where nobody said",
     "FirebreakTier": "tier, 1 to 4",
     "FirebreakConfidence": "confidence; 0 where it is unknown",
     "FirebreakEntities": "whom it is about, as `kind/namespace/name`",

@@ -16,6 +16,7 @@ from signals.plans import Plan
 from signals.receipts import ActionState, Receipt
 from signals.requests import Batch, Carried, FalseAlarm, IncidentInput, Outcome
 from signals.threats import Mode, ThreatEvent
+from signals.verdicts import Verdict
 
 MOST_EVENTS = 200
 """Events kept whole once they are judged; of older ones only the id is remembered."""
@@ -51,6 +52,7 @@ class CaseFile:
         self.left_out = 0
         """Events that were judged and are not kept any more."""
         self.closed_because = ""
+        self.verdict: Verdict | None = None
         if carried:
             self._resume(carried)
 
@@ -142,12 +144,11 @@ class CaseFile:
     def decided(self, decision: Decision, at: datetime) -> None:
         """Keep a judgement; say so where it asks for something or sees it in another light."""
         last = self.decisions[-1] if self.decisions else None
-        judged = (decision.tier, decision.actions or (last and last.actions), decision.why_not)
-        if not last or judged != (last.tier, last.actions, last.why_not):
+        judged = (decision.tier, decision.actions or (last and last.actions), decision.remark)
+        if not last or judged != (last.tier, last.actions, last.remark):
             sure = "unknown" if decision.confidence is None else f"{decision.confidence:.2f}"
-            self.note(at, f"judged: Tier {decision.tier:d}, confidence {sure}", decision.why_not)
-        self.decisions.append(decision)
-        del self.decisions[:-MOST_DECISIONS]
+            self.note(at, f"judged: Tier {decision.tier:d}, confidence {sure}", judged[2])
+        self.decisions = [*self.decisions, decision][-MOST_DECISIONS:]
 
     def acted(self, outcome: Outcome) -> None:
         """Keep what the executor did, or would do."""

@@ -74,12 +74,21 @@ class PlannedAction(Grown, frozen=True):
         return self.targets[0]
 
 
-class Decision(BaseModel, frozen=True):
+class Silenced(BaseModel, frozen=True):
+    """An event that was expected, and the exception that says so."""
+
+    event: str
+    exception: str
+
+
+class Decision(Grown, frozen=True):
     """One judgement over all events of an incident, signed by the orchestrator.
 
     `execute` says whether the actions may be written without a person; `why_not` says why otherwise.
     `followup_seconds` spreads what follows the first write when many incidents open at once.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"silenced"})
 
     incident: str
     cluster: ClusterRef
@@ -97,9 +106,18 @@ class Decision(BaseModel, frozen=True):
     page: bool = False
     policy_digest: str
     events: tuple[str, ...]
+    silenced: tuple[Silenced, ...] = ()
+    """What was expected, and weighs nothing."""
     decided_at: datetime
     accepted_at: datetime | None = None
     """When the bus accepted the latest event."""
     followup_seconds: float = 0.0
     signature: str = ""
     trace: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def remark(self) -> str:
+        """Why something is not done, in words; empty where nothing is left undone."""
+        names = ", ".join(sorted({one.exception for one in self.silenced}))
+        expected = f"expected by {names}: recorded, and nothing is done about it" if names else ""
+        return "; ".join(part for part in (self.why_not, expected) if part)

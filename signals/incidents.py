@@ -12,6 +12,7 @@ from signals.entities import ClusterRef, Entity
 from signals.plans import Plan
 from signals.receipts import ActionState, Receipt
 from signals.threats import Mode, Severity, ThreatEvent
+from signals.verdicts import Suspected, Verdict
 
 
 class IncidentState(StrEnum):
@@ -91,6 +92,12 @@ class Summary(BaseModel, frozen=True):
     """What was done or is planned: `id`, `type`, `target`, `state`, `expires_at`."""
     waiting_for: WaitingFor | None = None
     """What a person is asked: `kind`, `plan_hash`, `deadline`, `roles`; null where nobody is asked."""
+    suspicions: tuple[Suspected, ...] = ()
+    """Which detectors spoke, and by which rules; the first 20."""
+    exceptions: tuple[str, ...] = ()
+    """What was expected and weighs nothing: the exceptions that say so, as `firebreak exceptions` lists them."""
+    verdict: Verdict | None = None
+    """What it was, as somebody said who closed it; null where nobody did, or later: `firebreak verdicts`."""
 
 
 class Moment(BaseModel, frozen=True):

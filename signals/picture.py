@@ -5,6 +5,7 @@ from signals.incidents import ActionSummary, Incident, IncidentState, Summary, W
 from signals.plans import WriteKind
 from signals.receipts import ActionState
 from signals.threats import Mode, Severity
+from signals.verdicts import Suspected
 
 _TROUBLED = frozenset(
     {
@@ -71,7 +72,15 @@ def summary(file: CaseFile, waiting: WaitingFor | None) -> Summary:
             for receipt in sorted(file.receipts.values(), key=lambda r: r.action.index)[:50]
         ),
         waiting_for=waiting,
+        suspicions=_suspicions(file),
+        exceptions=tuple(sorted({one.exception for one in last.silenced})) if last else (),
+        verdict=file.verdict if file.closed_because else None,
     )
+
+
+def _suspicions(file: CaseFile) -> tuple[Suspected, ...]:
+    found = sorted({(event.detector, event.rule) for event in file.events.values()})
+    return tuple(Suspected(detector=detector, rule=rule) for detector, rule in found[:20])
 
 
 def incident(file: CaseFile, waiting: WaitingFor | None) -> Incident:

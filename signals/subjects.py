@@ -85,6 +85,11 @@ FROZEN_CREDENTIALS = f"{MANAGER}-frozen-credentials"
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 """Namespaces of the control plane itself, in every cluster: nothing of them is ever frozen, approved or not."""
 
+EXCEPTIONS = "exceptions"
+"""Service of the orchestrator: what is expected of workloads. It takes what the liaison has signed."""
+VERDICTS = "verdicts"
+"""Service of the liaison: what incidents were, in hindsight."""
+
 CAPTURES = "captures"
 """Service of the capturer: evidence of a pod, for the executor alone."""
 CAPTURE_ACTION = "capture_evidence"
@@ -109,6 +114,7 @@ SEARCH_ATTRIBUTES = {
     "FirebreakSeverity": "Keyword",
     "FirebreakMode": "Keyword",
     "FirebreakWaitingFor": "Keyword",
+    "FirebreakVerdict": "Keyword",
     "FirebreakTier": "Int",
     "FirebreakConfidence": "Double",
     "FirebreakEntities": "KeywordList",

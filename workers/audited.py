@@ -31,6 +31,11 @@ SAID = (
     "mode",
     "planHash",
     "stop",
+    "verdict",
+    "rule",
+    "workload",
+    "image",
+    "exception",
     "fromPolicy",
     "toPolicy",
     "reason",
@@ -117,6 +122,7 @@ def _decision(_: Sequence[Any], decision: Decision) -> list[Told]:
         "actions": [{"id": one.id, "type": one.type} for one in decision.actions],
         "policy": decision.policy_digest,
         "events": list(decision.events),
+        "silenced": {one.event: one.exception for one in decision.silenced},
     }
     return [(Kind.DECISION, body)]
 

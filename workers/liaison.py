@@ -22,14 +22,15 @@ from signals.approvals import Answer, Approval, Verb
 from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
 from signals.stops import ORDERS
-from signals.subjects import LIAISON, NAMESPACE, remediation_id, state_bucket
-from workers import ordered
+from signals.subjects import LIAISON, NAMESPACE, VERDICTS, remediation_id, service_subject, state_bucket
+from workers import excepting, ordered
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.anchoring import Anchoring
 from workers.audited import spoken
 from workers.enrolment import enrol, unenrol
 from workers.grouping import Grouping
 from workers.slack_wiring import wired
+from workers.hindsight import Hindsight
 
 UPDATE = {
     Verb.APPROVE: "approve",
@@ -66,6 +67,11 @@ def read(command: Manifest, context: Context) -> Approval:
             force=spec.get("force", False),
             namespace=spec.get("namespace", ""),
             mode=spec.get("mode", "shadow"),
+            verdict=spec.get("verdict") or None,
+            rule=spec.get("rule", ""),
+            workload=spec.get("workload", ""),
+            image=spec.get("image", ""),
+            exception=spec.get("exception", ""),
             said_at=metadata.get("creationTimestamp") or datetime.now(UTC),
         )
     )
@@ -108,12 +114,15 @@ def _said(cause: BaseException | None) -> str:
 class Listening:
     """Reads commands from the API server and answers each once."""
 
-    def __init__(self, context: Context, temporal: Client, notifying: Notifying) -> None:
+    def __init__(
+        self, context: Context, temporal: Client, notifying: Notifying, hindsight: Hindsight
+    ) -> None:
         """Listen for this context."""
         self._context = context
         self._notifying = notifying
         self._temporal = temporal
         self._grouping = Grouping(temporal, context.bus.kv(state_bucket(LIAISON)), self._sealed)
+        self._hindsight = hindsight
         self._busy: dict[str, asyncio.Task[None]] = {}
 
     async def listen(self) -> None:
@@ -172,10 +181,16 @@ class Listening:
                 answer = await enrol(self._context.cluster, approval)
             elif approval.verb is Verb.UNENROL:
                 answer = await unenrol(self._context.cluster, approval)
+            elif approval.verb in (Verb.SNOOZE, Verb.END_EXCEPTION):
+                answer = await excepting.obey(self._context, approval)
+            elif approval.verb is Verb.JUDGE:
+                answer = await self._hindsight.keep(approval)
             elif group := command["spec"].get("group", ""):
                 answer = await self._grouping.answer(approval, group)
             else:
                 answer = await pass_on(self._temporal, approval)
+                if answer.accepted and approval.verdict:
+                    await self._hindsight.keep(approval)
         except (Refused, ValueError) as error:
             answer = Answer(accepted=False, message=str(error))
         log.info(
@@ -222,7 +237,9 @@ async def run(context: Context) -> None:
     incidents = f"{ui}/namespaces/{context.settings.temporal_namespace}/workflows" if ui else None
     anchoring = Anchoring(context)
     notifying = Notifying(channels, incidents, lambda: anchoring.digest)
-    listening = Listening(context, context.temporal, notifying)
+    hindsight = Hindsight(context.temporal, context.bus.kv(state_bucket(LIAISON)))
+    await context.bus.serve(service_subject(LIAISON, VERDICTS), hindsight.answer)
+    listening = Listening(context, context.temporal, notifying, hindsight)
     worker = Worker(
         context.temporal, task_queue=LIAISON, build_id=BUILD_ID, activities=[notifying.tell_people]
     )

@@ -19,8 +19,10 @@ from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Undecodable
 from signals.subjects import (
     DETECTING,
+    EXCEPTIONS,
     ORCHESTRATOR,
     ROUTING_BUCKET,
+    service_subject,
     state_bucket,
     threats_stream,
 )
@@ -31,6 +33,7 @@ from workers.audited import Audited
 from workers.bus import REPLAY_OF
 from workers.chain import Chains, threat, unseal
 from workers.delivery import Message
+from workers.expecting import Expecting
 from workers.feeding import Arrived, Feeding
 from workers.routing import Routing
 from workers.vouchers import voucher
@@ -48,9 +51,9 @@ log = structlog.get_logger(__name__)
 class Reader:
     """Reads one agent's threats, believes them only with proof, and says where it is blind."""
 
-    def __init__(self, context: Context, feeding: Feeding, owner: str) -> None:
-        """Read this agent's stream."""
-        self._context, self._feeding, self._owner = context, feeding, owner
+    def __init__(self, context: Context, feeding: Feeding, expecting: Expecting, owner: str) -> None:
+        """Read this agent's stream; count what is expected."""
+        self._context, self._feeding, self._expecting, self._owner = context, feeding, expecting, owner
         self._chains = Chains()
         self._blind: dict[str, Arrived] = {}
 
@@ -61,7 +64,9 @@ class Reader:
         )
         async for messages in stream:
             try:
-                await self._feeding.feed(await self._prove(messages))
+                arrived = await self._prove(messages)
+                self._expecting.count(one.event for one in arrived if one.message.deliveries == 1)
+                await self._feeding.feed(arrived)
                 await self._tell()
             except FirebreakError as error:
                 log.warning("a batch of threats comes again", error=str(error))
@@ -109,8 +114,17 @@ async def run(context: Context) -> None:
     """Run workflows, judge, and feed incidents until told to stop."""
     if context.temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
+    expecting = Expecting(context.bus.kv(state_bucket(ORCHESTRATOR)), context.trust, context.cluster.ref)
+    await expecting.load()
+    await context.bus.serve(service_subject(ORCHESTRATOR, EXCEPTIONS), expecting.answer)
     vouching = await voucher(context.bus.kv(state_bucket(ORCHESTRATOR)))
-    judging = Judging(load(activities.policies, Judgement), context.policy, context.signer, vouching)
+    judging = Judging(
+        load(activities.policies, Judgement),
+        context.policy,
+        context.signer,
+        vouching,
+        exceptions=expecting.all,
+    )
     feeding = Feeding(
         temporal=context.temporal,
         bus=context.bus,
@@ -132,9 +146,10 @@ async def run(context: Context) -> None:
         max_concurrent_workflow_tasks=100,
     )
     async with worker:
-        consumers = [asyncio.create_task(Reader(context, feeding, owner).read()) for owner in DETECTING]
+        readers = (Reader(context, feeding, expecting, owner) for owner in DETECTING)
+        consumers = [asyncio.create_task(reader.read()) for reader in readers]
         context.ready()
-        await until_stopped(context, *consumers)
+        await until_stopped(context, *consumers, asyncio.create_task(expecting.run()))
 
 
 AGENT = Agent(name=ORCHESTRATOR, run=run)

@@ -86,7 +86,8 @@ class Obeying(Commanded):
                 return answer
         self._gate.withdraw()
         self._file.settle(ActionState.REFUSED, f"closed by {why}")
-        self._closing = f"closed by {why}"
+        self._closing = f"closed by {why}" + (f"; it was {approval.verdict}" if approval.verdict else "")
+        self._file.verdict = approval.verdict
         return Answer(accepted=True, message="closed")
 
     async def _pass_down(self, approval: Approval) -> Answer:

@@ -29,6 +29,7 @@ TIER = SearchAttributeKey.for_int("FirebreakTier")
 CONFIDENCE = SearchAttributeKey.for_float("FirebreakConfidence")
 ENTITIES = SearchAttributeKey.for_keyword_list("FirebreakEntities")
 TECHNIQUES = SearchAttributeKey.for_keyword_list("FirebreakTechniques")
+VERDICT = SearchAttributeKey.for_keyword("FirebreakVerdict")
 DEADLINE = SearchAttributeKey.for_datetime("FirebreakDeadline")
 
 
@@ -74,6 +75,8 @@ def show(incident: Incident) -> None:
         WAITING.value_set(waiting.kind) if waiting else WAITING.value_unset(),
         DEADLINE.value_set(waiting.deadline) if waiting else DEADLINE.value_unset(),
     ]
+    if summary.verdict:
+        updates.append(VERDICT.value_set(summary.verdict))
     workflow.upsert_memo({MEMO: summary.model_dump(mode="json"), MEMO_TITLE: summary.title})
     workflow.upsert_search_attributes(updates)
 

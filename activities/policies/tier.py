@@ -3,19 +3,8 @@
 from dataclasses import replace
 
 from activities.judgement import Judgement, Weighing
+from activities.weights import tier_of
 from signals.decisions import Tier
-from signals.policy import Thresholds
-
-
-def tier_of(confidence: float | None, thresholds: Thresholds) -> Tier:
-    """Return the tier of one confidence; no confidence is Tier 1."""
-    if confidence is None or confidence < thresholds.restrict:
-        return Tier.OBSERVE
-    if confidence < thresholds.isolate:
-        return Tier.RESTRICT
-    if confidence < thresholds.escalate:
-        return Tier.ISOLATE
-    return Tier.ESCALATE
 
 
 def weigh(scales: Weighing) -> Weighing:

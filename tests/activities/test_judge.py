@@ -13,8 +13,8 @@ from activities import judge
 from activities.action import Action
 from activities.judge import Judging
 from activities.judgement import Judgement, Weighing
-from activities.policies.tier import tier_of
 from activities.policies.witnesses import highest
+from activities.weights import tier_of
 from signals.audit_detector import AuditDetector
 from signals.catalog import load
 from signals.decisions import Tier

@@ -27,6 +27,15 @@ def incident_arguments(parser: ArgumentParser) -> None:
     speaker_arguments(parser)
 
 
+def verdict_arguments(parser: ArgumentParser, *, required: bool = False) -> None:
+    """Add what an incident was, and why somebody says so."""
+    verdicts = ("true", "benign", "false", "drill")
+    parser.add_argument(
+        "--verdict", choices=verdicts, required=required, help="what it was; detectors are judged by it"
+    )
+    parser.add_argument("--reason", default="", help="kept with the incident")
+
+
 def decision_arguments(parser: ArgumentParser) -> None:
     """Add which incident or group, which plan, and who speaks."""
     what = parser.add_mutually_exclusive_group(required=True)

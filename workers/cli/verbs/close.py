@@ -7,25 +7,27 @@ from workers.cli.verb import Verb
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """Add which incident, and what becomes of what stands."""
+    """Add which incident, what becomes of what stands, and what it was."""
     person.incident_arguments(parser)
     stands = parser.add_mutually_exclusive_group()
     stands.add_argument("--undo", action="store_true", help="put everything back first")
     stands.add_argument("--keep", action="store_true", help="leave what stands until it expires")
-    parser.add_argument("--reason", default="", help="kept with the incident")
+    person.verdict_arguments(parser)
 
 
 def run(options: Namespace) -> int:
-    """Close one incident."""
+    """Close one incident; at a terminal, ask what it was if nobody said."""
     from signals import approvals
+    from workers.cli import judging
 
     what = {
         "incident": options.incident,
         "undo": options.undo,
         "keep": options.keep,
         "reason": options.reason,
+        **judging.said(options.verdict or judging.asked(options)),
     }
     return person.run(options, approvals.Verb.CLOSE, what)
 
 
-VERB = Verb(name="close", help="end an incident", arguments=arguments, run=run)
+VERB = Verb(name="close", help="end an incident, and say what it was", arguments=arguments, run=run)

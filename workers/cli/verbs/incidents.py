@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from workers.cli.operating import nats_arguments
 from workers.cli.target import resolve, temporal_arguments
 from workers.cli.verb import Verb
 
@@ -17,7 +18,11 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--namespace", "-n", metavar="NAME", default="", help="only of this namespace")
     parser.add_argument("--tier", type=int, choices=(1, 2, 3, 4), help="only of this tier")
+    parser.add_argument(
+        "--unjudged", action="store_true", help="only closed ones of which nobody said what they were"
+    )
     temporal_arguments(parser)
+    nats_arguments(parser)
 
 
 def run(options: Namespace) -> int:
@@ -25,7 +30,7 @@ def run(options: Namespace) -> int:
     import asyncio
     from datetime import UTC, datetime
 
-    from workers.cli import rows, story
+    from workers.cli import judging, rows, story
     from workers.cli.ledger import Ledger, is_open
     from workers.cli.output import emit
     from workers.cli.screen import Screen
@@ -41,6 +46,9 @@ def run(options: Namespace) -> int:
         ]
 
     found = asyncio.run(read())
+    if options.unjudged:
+        judged = {one.incident for one in asyncio.run(judging.all_verdicts(options))}
+        found = [one for one in found if not is_open(one) and not one.verdict and one.id not in judged]
 
     def table() -> None:
         screen = Screen()
