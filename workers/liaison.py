@@ -9,9 +9,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import structlog
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 import activities.notifiers
@@ -22,24 +20,15 @@ from signals.approvals import Answer, Approval, Verb
 from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
 from signals.stops import ORDERS
-from signals.subjects import LIAISON, NAMESPACE, VERDICTS, remediation_id, service_subject, state_bucket
-from workers import excepting, ordered
+from signals.subjects import LIAISON, NAMESPACE, VERDICTS, service_subject, state_bucket
+from workers import excepting, ordered, passing
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.anchoring import Anchoring
 from workers.audited import spoken
 from workers.enrolment import enrol, unenrol
 from workers.grouping import Grouping
-from workers.slack_wiring import wired
 from workers.hindsight import Hindsight
-
-UPDATE = {
-    Verb.APPROVE: "approve",
-    Verb.REJECT: "reject",
-    Verb.UNDO: "undo",
-    Verb.EXTEND: "extend",
-    Verb.STAND_DOWN: "stand_down",
-    Verb.CLOSE: "close",
-}
+from workers.slack_wiring import wired
 
 TRY_AGAIN_SECONDS = 1.0
 
@@ -75,40 +64,6 @@ def read(command: Manifest, context: Context) -> Approval:
             said_at=metadata.get("creationTimestamp") or datetime.now(UTC),
         )
     )
-
-
-async def pass_on(temporal: Client, approval: Approval) -> Answer:
-    """Send a command to its incident; if that has ended, to the owner of what still stands.
-
-    Raises:
-        Unavailable: Temporal did not answer; the same command may be sent again, under the same id.
-    """
-    for workflow_id in (approval.incident, remediation_id(approval.incident)):
-        try:
-            answer: Answer = await temporal.get_workflow_handle(workflow_id).execute_update(
-                UPDATE[approval.verb], approval.model_dump(mode="json"), id=approval.id, result_type=Answer
-            )
-        except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            ended = isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow"
-            return Answer(accepted=ended, message="closed" if ended else _said(cause))
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise Unavailable("the incident has not answered yet") from error
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                continue
-            raise Unavailable(f"Temporal does not answer: {error}") from error
-        return answer
-    return Answer(
-        accepted=False,
-        message=f"there is no open incident “{approval.incident}”, and nothing of it stands;"
-        " `firebreak incidents --open` lists those that there are",
-    )
-
-
-def _said(cause: BaseException | None) -> str:
-    """Return a workflow's refusal in its own words, without the name of its error's type."""
-    return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
 
 class Listening:
@@ -188,7 +143,7 @@ class Listening:
             elif group := command["spec"].get("group", ""):
                 answer = await self._grouping.answer(approval, group)
             else:
-                answer = await pass_on(self._temporal, approval)
+                answer = await passing.pass_on(self._temporal, approval)
                 if answer.accepted and approval.verdict:
                     await self._hindsight.keep(approval)
         except (Refused, ValueError) as error:
@@ -207,7 +162,7 @@ class Listening:
 
     async def _sealed(self, approval: Approval) -> Answer:
         """Pass one command on under our own signature."""
-        return await pass_on(self._temporal, self._context.signer.seal(approval))
+        return await passing.pass_on(self._temporal, self._context.signer.seal(approval))
 
     async def _write(self, command: Manifest, answer: Answer) -> None:
         metadata = command["metadata"]

@@ -18,7 +18,7 @@ from activities.ports import Manifest
 from signals.plans import ObjectRef
 from tests.crash import unsafe
 from workers import __main__ as product
-from workers import delivery, liaison
+from workers import delivery, passing
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class MortalCluster(KubernetesCluster):
 def main(folder: Path, agent: str, variant: str) -> int:
     """Run one agent that can be killed; return its exit code."""
     fate, real = Fate(folder / f"{agent}.json"), product.cluster_of
-    acknowledge, pass_on = delivery.Message.ack, liaison.pass_on
+    acknowledge, pass_on = delivery.Message.ack, passing.pass_on
 
     async def cluster_of(told: Settings) -> KubernetesCluster:
         return MortalCluster(await real(told), fate)
@@ -106,7 +106,7 @@ def main(folder: Path, agent: str, variant: str) -> int:
 
     product.cluster_of = cluster_of
     delivery.Message.ack = mortal_ack  # type: ignore[method-assign]
-    liaison.pass_on = mortal_pass_on  # type: ignore[assignment]
+    passing.pass_on = mortal_pass_on  # type: ignore[assignment]
     if variant:
         unsafe.VARIANTS[variant]()
     return product.main([agent])

@@ -18,7 +18,7 @@ from signals.threats import ThreatEvent
 from tests.workflows.world import CLUSTER, Bucket, Place, World, settled
 from workers.cli.ledger import Ledger
 from workers.grouping import Grouping
-from workers.liaison import pass_on
+from workers.passing import pass_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
