@@ -1,6 +1,7 @@
 """After the fact: what an incident was, and what is expected of a workload from now on."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ async def test_what_a_lead_expects_is_recorded_and_counted_and_nothing_is_done(s
 
 async def snooze_as_oncall(stage: Stage, incident: str) -> None:
     """Say what only a lead may say."""
-    what = {
+    what: dict[str, Any] = {
         "rule": REVERSE_SHELL,
         "namespace": "shop",
         "workload": "Pod/web-0",
