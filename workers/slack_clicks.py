@@ -7,6 +7,7 @@ person: pressed twice, or delivered twice, it is one Command.
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -61,7 +62,7 @@ class Clicking:
         try:
             click = read(payload)
         except Refused as error:
-            await self._note(None, str(error), hashlib.sha256(repr(payload).encode()).hexdigest()[:32])
+            await self._note(None, str(error))
             return
         if click is None:
             return
@@ -154,7 +155,7 @@ class Clicking:
                 return
 
     async def _refuse(self, key: str, click: Click, why: str) -> None:
-        await self._note(click, why, key)
+        await self._note(click, why)
         self._desk.outbox.touch(click.value.incident)
         await self.whisper(click, f"Not done: {why}")
         await self._desk.bucket.delete(PREFIX + key)
@@ -196,7 +197,7 @@ class Clicking:
                 return
         log.warning("somebody could not be told in Slack", user=click.user, text=shown)
 
-    async def _note(self, click: Click | None, why: str, key: str) -> None:
+    async def _note(self, click: Click | None, why: str) -> None:
         """Put a refused attempt on record."""
         body: dict[str, Any] = {"via": "slack", "accepted": False, "answer": why}
         if click:
@@ -207,7 +208,7 @@ class Clicking:
                 "planHash": click.value.plan,
             }
         log.info("a click in Slack was refused", **body)
-        await self._desk.note(Kind.COMMAND, body, f"slack:{key}")
+        await self._desk.note(Kind.COMMAND, body, f"slack:{secrets.token_hex(16)}")
 
 
 def _key(click: Click) -> str:

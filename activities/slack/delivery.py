@@ -53,7 +53,7 @@ class Delivery:
             return
         if record.notice:
             if not record.ts:
-                await self._post(record, _notice(record.notice))
+                await self._post(record, _notice(record.notice), "")
             await self._keep(name, over=True, lines=())
             return
         try:
@@ -80,17 +80,18 @@ class Delivery:
         """Create the message, or change it if it shows something else."""
         content = hashlib.sha256(json.dumps(shown.body, sort_keys=True).encode()).hexdigest()
         if not record.ts:
-            record = await self._post(record, shown)
-        elif content != record.content:
-            arguments = {"channel": record.channel, "ts": record.ts, "metadata": _mark(record), **shown.body}
-            reply = await self._web.ask("chat.update", **arguments)
-            if reply.error in GONE:
-                record = await self._post(await self._keep(record.name, ts="", posting=False), shown)
-            elif reply.error:
-                raise Refused(reply.told("chat.update"))
-        return await self._keep(record.name, content=content) if content != record.content else record
+            record = await self._post(record, shown, content)
+        if content == record.content:
+            return record
+        arguments = {"channel": record.channel, "ts": record.ts, "metadata": _mark(record), **shown.body}
+        reply = await self._web.ask("chat.update", **arguments)
+        if reply.error in GONE:
+            return await self._post(await self._keep(record.name, ts="", posting=False), shown, content)
+        if reply.error:
+            raise Refused(reply.told("chat.update"))
+        return await self._keep(record.name, content=content)
 
-    async def _post(self, record: Record, shown: Message) -> Record:
+    async def _post(self, record: Record, shown: Message, content: str) -> Record:
         """Create the message once: where an earlier attempt may have, it is looked for first."""
         found = await self._find(record) if record.posting else None
         if found is None:
@@ -98,7 +99,7 @@ class Delivery:
             body = await self._web.call(
                 "chat.postMessage", channel=record.channel, metadata=_mark(record), **shown.body
             )
-            return await self._keep(record.name, ts=str(body["ts"]), posting=False)
+            return await self._keep(record.name, ts=str(body["ts"]), posting=False, content=content)
         return await self._keep(record.name, ts=found, posting=False, content="")
 
     async def _find(self, record: Record) -> str | None:

@@ -74,10 +74,11 @@ async def test_a_process_that_died_between_the_message_and_its_record_finds_it_a
         record = await here.records.find(ID)
         assert record
         await here.records.change(ID, lambda old: record.model_copy(update={"ts": "", "posting": True}))
-        again = Office(here.slack, here.bucket, here.incidents)
+        again = Office(here.slack, here.bucket, {ID: incident()})
         async with again.running():
             await again.outbox.sent(ID)
         assert here.slack.one(ID)["ts"] == record.ts
+        assert "Contained" in seen(here.slack.one(ID))
 
 
 async def test_an_hour_without_slack_ends_in_one_message_as_it_is_then() -> None:

@@ -237,16 +237,22 @@ def _both(otherwise: Callable[[], str], error: Exception) -> Callable[[], str]:
 
 
 @asynccontextmanager
-async def staged(root: Path) -> AsyncIterator[Stage]:
-    """Start one stack whose agents are processes with mortal hands."""
+async def staged(
+    root: Path, policy: str = "isolate_steps: []\n", settings: dict[str, Any] | None = None
+) -> AsyncIterator[Stage]:
+    """Start one stack whose agents are processes with mortal hands.
+
+    Without a policy of its own, pods are bare, and nobody waits for an eviction.
+    """
     fates = root / "fates"
     fates.mkdir(exist_ok=True)
     state = root / "state"
     state.mkdir(exist_ok=True)
-    (state / "policy.yaml").write_text("isolate_steps: []\n")  # bare pods, and nobody waits for an eviction
+    (state / "policy.yaml").write_text(policy)
     options = Options(
         state_dir=state,
         agent_command=(sys.executable, "-P", str(CRASHING), str(fates)),
+        settings=settings or {},
         durable=False,
     )
     async with Stack(options) as stack:
