@@ -20,7 +20,7 @@ from activities.judgement import Judgement
 from activities.metrics import DESCRIPTIONS, Stage
 from activities.notifier import Notifier
 from activities.probe import Probe
-from docs import commands, documents, steps, wire
+from docs import commands, documents, slack, steps, wire
 from docs.rendering import documented, fields, page, permissions, table
 from signals.approvals import Verb as Spoken
 from signals.approvals import Via
@@ -214,6 +214,7 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "policy.schema.json": schema,
         "probes.md": probes,
         "settings.md": settings,
+        "slack-app.yaml": slack.manifest,
         "states.md": states,
         "steps.md": steps.pages,
         "wire.md": wire.pages,

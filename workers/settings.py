@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -197,6 +197,19 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 
 OUTSIDE = frozenset({"FIREBREAK_STATE"})
 """Variables that the command line reads, not the agents."""
+
+
+def named(prefix: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the settings in the environment whose names begin so, for the agents of an embedded stack.
+
+    Raises:
+        SettingsInvalid: one has a value that cannot work.
+    """
+    source = os.environ if environment is None else environment
+    begins = f"{PREFIX}{prefix}".upper()
+    return read({name: value for name, value in source.items() if name.startswith(begins)}).model_dump(
+        mode="json", exclude_defaults=True
+    )
 
 
 def state_dir(environment: Mapping[str, str] | None = None) -> Path:

@@ -130,11 +130,6 @@ class Clicking:
         done = kept.model_copy(update={"done": True, "refused": kept.refused + refused})
         await self._desk.bucket.update(PREFIX + key, done.model_dump_json().encode(), entry.revision)
 
-    async def idle(self) -> None:
-        """Return once everything that was pressed has come to an end."""
-        while self._busy:
-            await asyncio.wait(self._busy.values())
-
     async def close(self) -> None:
         """Leave what is on its way to the next process."""
         for task in list(self._busy.values()):

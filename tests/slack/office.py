@@ -96,7 +96,12 @@ class Office:
     async def press(self, verb: str, user: str = ANA, /, **other: Any) -> None:
         """Press a button of the one message, and wait until that has come to an end."""
         await self.clicking.take(self.slack.click(ID, verb, user, **other))
-        await self.clicking.idle()
+        await self.idle()
+
+    async def idle(self) -> None:
+        """Return once everything that was pressed has come to an end."""
+        while self.clicking._busy:
+            await asyncio.wait(self.clicking._busy.values())
 
     @property
     def refusals(self) -> list[str]:

@@ -8,6 +8,8 @@ from activities.slack.checking import check
 from activities.slack.web import Web, secret
 from signals.errors import SettingsInvalid
 from tests.slack.fake import APP, APP_TOKEN, TEAM, TOKEN, FakeSlack
+from workers.settings import Settings
+from workers.slack_doctor import examine
 
 
 async def test_an_app_as_it_must_be_has_nothing_wrong() -> None:
@@ -43,3 +45,15 @@ def test_a_file_without_a_token_is_named_and_what_it_holds_is_not(tmp_path: Path
     with pytest.raises(SettingsInvalid, match="xoxb-") as refused:
         secret(file, "FIREBREAK_SLACK_TOKEN_FILE", "xoxb-")
     assert "hunter2" not in str(refused.value)
+
+
+async def test_the_doctor_says_that_slack_is_not_needed_or_what_is_missing(tmp_path: Path) -> None:
+    assert await examine(Settings()) == (False, ())
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    async with FakeSlack(scopes="chat:write") as slack:
+        given = Settings(slack_token_file=file, slack_team=TEAM, slack_channel="C1", slack_url=slack.url)
+        connected, wrong = await examine(given)
+    assert connected
+    assert "users:read" in wrong[0]
+    assert "nobody can press a button" in wrong[-1]

@@ -30,7 +30,7 @@ async def test_two_clicks_are_one_saying_whoever_repeats_them() -> None:
         await here.channel.send(page())
         click = here.slack.click(ID, "approve", ANA)
         await asyncio.gather(*(here.clicking.take(click) for _ in range(3)))
-        await here.clicking.idle()
+        await here.idle()
         await here.press("approve")
         assert len({said.name for said in here.said}) == 1
         await here.press("approve", BEN)
@@ -113,7 +113,7 @@ async def test_a_button_of_an_earlier_plan_is_refused() -> None:
         changed = one.summary.model_copy(update={"waiting_for": newer})
         here.incidents[ID] = one.model_copy(update={"summary": changed})
         await here.clicking.take(old)
-        await here.clicking.idle()
+        await here.idle()
         refused(here, ANA, "changed since you looked")
         await here.outbox.sent(ID)
         await here.press("approve")
@@ -126,7 +126,7 @@ async def test_an_undo_of_what_stood_then_is_refused_when_something_else_stands(
         old = here.slack.click(ID, "undo", ANA)
         here.incidents[ID] = incident(action=ActionState.DRIFTED)
         await here.clicking.take(old)
-        await here.clicking.idle()
+        await here.idle()
         refused(here, ANA, "changed since you looked")
 
 
@@ -136,7 +136,7 @@ async def test_a_question_that_is_over_is_not_answered_any_more() -> None:
         late = here.slack.click(ID, "approve", ANA)
         here.incidents[ID] = incident(IncidentState.OBSERVED, ActionState.REFUSED)
         await here.clicking.take(late)
-        await here.clicking.idle()
+        await here.idle()
         refused(here, ANA, "decided, expired or replaced")
 
 
@@ -146,7 +146,7 @@ async def test_what_is_irreversible_is_not_approved_by_a_button_that_somebody_ma
         click = here.slack.click(ID, "approve", ANA)
         here.incidents[ID] = asking("evict_pod")
         await here.clicking.take(click)
-        await here.clicking.idle()
+        await here.idle()
         refused(here, ANA, "not approved in Slack alone")
 
 
@@ -156,7 +156,7 @@ async def test_a_rejection_asks_why_first() -> None:
         await here.press("reject")
         assert here.said == []
         await here.clicking.take(here.slack.submit(ANA, "a drill of ours"))
-        await here.clicking.idle()
+        await here.idle()
         (said,) = here.said
         assert (said.verb, said.reason) == (Verb.REJECT, "a drill of ours")
 
@@ -166,7 +166,7 @@ async def test_a_form_that_somebody_else_sends_is_theirs() -> None:
         await here.channel.send(page())
         await here.press("reject")
         await here.clicking.take(here.slack.submit("U0EVE", "hello"))
-        await here.clicking.idle()
+        await here.idle()
         refused(here, "U0EVE", "does not know whose")
 
 
@@ -179,10 +179,10 @@ async def test_a_restart_between_click_and_decision_loses_nothing() -> None:
         again = Office(here.slack, here.bucket, here.incidents)
         async with again.running():
             await again.clicking.resume()
-            await again.clicking.idle()
+            await again.idle()
             assert [said.person.name for said in again.said] == ["ana"]
             await again.clicking.resume()
-            await again.clicking.idle()
+            await again.idle()
             assert len(again.said) == 1
         assert here.slack.told(ANA) == ["Done: applied: isolate"]
 
@@ -192,7 +192,7 @@ async def test_a_restart_between_click_and_decision_loses_nothing() -> None:
 async def test_what_is_no_button_of_ours_does_nothing(payload: dict[str, Any]) -> None:
     async with office(asking()) as here:
         await here.clicking.take(payload)
-        await here.clicking.idle()
+        await here.idle()
         assert here.said == []
 
 

@@ -1,5 +1,6 @@
 """What a stack needs on this machine, what of it is missing, and how to get it. Nothing is changed."""
 
+import asyncio
 import importlib.util
 import os
 import shutil
@@ -10,8 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from signals.errors import StackError
-from workers import settings
+from signals.errors import SettingsInvalid, StackError
+from workers import settings, slack_doctor
 from workers.stack import controlplane, golang, ports, state, wheels
 from workers.stack.layout import Layout
 from workers.stack.modules import BINARIES
@@ -53,6 +54,7 @@ def examine(root: Path) -> list[Finding]:
         _ports,
         lambda: _folder("state folder", root, STATE_BYTES),
         lambda: _running(root),
+        _slack,
     )
     return [finding for look in looks for finding in look()]
 
@@ -146,3 +148,15 @@ def _running(root: Path) -> list[Finding]:
     if left:
         return [_bad("stack", f"an earlier one left {', '.join(left)}", "firebreak down")]
     return [_good("stack", "does not run")]
+
+
+def _slack() -> list[Finding]:
+    try:
+        connected, wrong = asyncio.run(slack_doctor.examine(settings.read()))
+    except SettingsInvalid as error:
+        return [_bad("slack", str(error), "correct that variable")]
+    if not connected:
+        return [_good("slack", "not connected, and not needed: people decide with `firebreak approve`")]
+    if wrong:
+        return [_bad("slack", one, "see how-to/connect-slack") for one in wrong]
+    return [_good("slack", "the app is as it must be")]

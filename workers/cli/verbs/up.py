@@ -39,6 +39,7 @@ def run(options: Namespace) -> int:
     from signals.errors import BadInput
     from workers.cli.drill.board import Board
     from workers.cli.drill.building import Telling
+    from workers.settings import named
     from workers.stack.options import Options
     from workers.stack.serve import detached, foreground
 
@@ -53,6 +54,7 @@ def run(options: Namespace) -> int:
         cluster=options.cluster,
         context=options.context,
         kubeconfig=options.kubeconfig,
+        settings=named("slack_"),
     )
 
     def tell(status: "Status") -> None:
