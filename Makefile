@@ -54,10 +54,10 @@ fix: setup ## Format, mend what can be mended, generate anew
 	$(BIN)/python -m deploy.generate
 	$(BIN)/python -m docs.generate
 
-crash: setup ## Kill every process at every kind of instant: TRIALS=50, SEED=…, ONLY=n, UNSAFE=variant
+crash: setup ## Kill every process at every kind of instant: TRIALS=50, SEED=…, ONLY=n, UNSAFE=variant, FAULTS=1
 	@$(BIN)/firebreak doctor --build
 	$(BIN)/python -m tests.crash --trials $(or $(TRIALS),50) $(if $(SEED),--seed $(SEED)) \
-	  $(if $(ONLY),--only $(ONLY)) $(if $(UNSAFE),--unsafe $(UNSAFE))
+	  $(if $(ONLY),--only $(ONLY)) $(if $(UNSAFE),--unsafe $(UNSAFE)) $(if $(FAULTS),--faults)
 
 bench: setup ## Measure, as ratios to a ceiling of the same run
 	@$(BIN)/firebreak doctor --build

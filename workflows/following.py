@@ -96,6 +96,7 @@ class Following:
         newer = self._file.newer(receipts)
         stays = newer != receipts and workflow.patched(NEWER_STAYS)
         self._file.update(newer if stays else receipts)
+        self._stack.given_back(receipts)
 
     def _publish(self) -> None:
         """Show what changed."""

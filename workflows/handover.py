@@ -1,6 +1,7 @@
 """How an incident hands its applied actions to the one workflow that owns them, and speaks to it."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from temporalio import workflow
@@ -10,11 +11,11 @@ with workflow.unsafe.imports_passed_through():
     from signals import picture
     from signals.approvals import Approval
     from signals.casefile import CaseFile
-    from signals.receipts import Receipt
+    from signals.receipts import ActionState, Receipt
     from signals.requests import IncidentInput, RemediationInput, StackRequest
     from signals.subjects import REMEDIATION_WORKFLOW, remediation_id
 
-from workflows.options import TASK_TIMEOUT
+from workflows.options import COMES_BACK, TASK_TIMEOUT
 
 
 class StackOwner:
@@ -38,6 +39,12 @@ class StackOwner:
                 await self._start(file, stack)
             self._known = True
             self._handed |= {_key(receipt) for receipt in new}
+
+    def given_back(self, receipts: Iterable[Receipt]) -> None:
+        """Hand over again what a limit held back in its turn, once it is due again."""
+        back = {_key(receipt) for receipt in receipts if receipt.state is ActionState.STAGED} & self._handed
+        if back and workflow.patched(COMES_BACK):
+            self._handed -= back
 
     async def command(self, file: CaseFile, approval: Approval) -> None:
         """Pass on what a person said."""

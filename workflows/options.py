@@ -51,6 +51,9 @@ LETS_STAND = "a cancel lets stand"
 NEWER_STAYS = "what is known stays where a report is older"
 """Patch: the owner of a stack learns last what was decided anew, and its report took that back for a moment."""
 
+COMES_BACK = "what its turn did not begin is handed over again"
+"""Patch: an action that a cap held back in its turn was due again by an approval, and nobody carried it out."""
+
 LATE = timedelta(seconds=10)
 """How long a decision may be with the executor before people are told that nothing came of it yet."""
 

@@ -9,12 +9,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.crash.ground import shaken
+from tests.crash.ground import proxied, shaken
 from tests.crash.kills import drawn
-from tests.crash.trial import Outcome, Trial
+from tests.crash.outcome import Outcome
+from tests.crash.trial import Trial
 from tests.crash.unsafe import VARIANTS
+from tests.crash.weather import Weather, forecast
 
 
 def options() -> argparse.Namespace:
@@ -28,6 +31,9 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--unsafe", choices=tuple(VARIANTS), default="", help="a control run, which must fail"
     )
+    parser.add_argument(
+        "--faults", action="store_true", help="fail requests to the API server, instead of killing processes"
+    )
     parser.add_argument("--records", type=Path, help="where records are left (default: a temporary folder)")
     return parser.parse_args()
 
@@ -38,12 +44,20 @@ async def run(asked: argparse.Namespace, root: Path) -> list[Outcome]:
     numbers = [asked.only] if asked.only else range(1, asked.trials + 1)
     say(f"seed {seed}" + (f", unsafe: {asked.unsafe}" if asked.unsafe else ""))
     outcomes: list[Outcome] = []
-    async with shaken(root, asked.unsafe) as stage:
+    async with AsyncExitStack() as running:
+        if asked.faults:
+            stage, proxy = await running.enter_async_context(proxied(root))
+        else:
+            stage, proxy = await running.enter_async_context(shaken(root, asked.unsafe)), None
+        if not asked.unsafe:
+            outcomes.append(await Trial(stage, 0, f"{seed}/0", None).run())
+            say(str(outcomes[0]))
         for number in numbers:
             own = f"{seed}/{number}"
-            outcome = await Trial(stage, number, own, drawn(random.Random(own), asked.unsafe)).run()
-            outcomes.append(outcome)
-            say(str(outcome))
+            draw = random.Random(own)
+            blow = forecast(draw) if asked.faults else drawn(draw, asked.unsafe)
+            outcomes.append(await Trial(stage, number, own, blow, proxy=proxy, before=outcomes).run())
+            say(str(outcomes[-1]))
     return outcomes
 
 
@@ -62,7 +76,15 @@ def summary(outcomes: list[Outcome], seconds: float) -> str:
     ]
     if recovered:
         lines.append(f"recovery: median {statistics.median(recovered):.1f} s, longest {recovered[-1]:.1f} s")
-    lines += [f"again: make crash SEED={o.seed.partition('/')[0]} ONLY={o.number}" for o in failed]
+    late = sum(outcome.late for outcome in outcomes)
+    if late:
+        lines.append(f"{late} recovered late")
+    how = " FAULTS=1" if any(isinstance(o.blow, Weather) for o in outcomes) else ""
+    lines += [
+        f"again: make crash SEED={o.seed.partition('/')[0]} ONLY={o.number}{how}"
+        for o in outcomes
+        if o.late or not o.fine
+    ]
     return "\n".join(lines)
 
 
@@ -79,9 +101,9 @@ def main() -> int:
     root.mkdir(parents=True, exist_ok=True)
     outcomes = asyncio.run(run(asked, root))
     say(summary(outcomes, time.monotonic() - began))
-    told = [{**vars(o), "kill": str(o.kill), "findings": vars(o.findings)} for o in outcomes]
+    told = [{**vars(o), "blow": str(o.blow), "findings": vars(o.findings)} for o in outcomes]
     (root / "outcomes.json").write_text(json.dumps(told, indent=2) + "\n")
-    fine = all(outcome.fine for outcome in outcomes)
+    fine = all(outcome.fine and not outcome.late for outcome in outcomes)
     if not fine:
         say(f"records: {root}")
     return int(fine == bool(asked.unsafe))

@@ -106,13 +106,14 @@ async def left(cluster: Cluster, namespaces: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(write) for one in await standing(cluster, namespaces) for write in one.writes)
 
 
+async def histories(temporal: Client, incidents: Sequence[Incident]) -> AsyncIterator[WorkflowHistory]:
+    """Yield what the workflows of these incidents have recorded."""
+    for incident in incidents:
+        for name in (incident.summary.id, remediation_id(incident.summary.id)):
+            with suppress(RPCError):  # nothing was written: it has no owner
+                yield await temporal.get_workflow_handle(name).fetch_history()
+
+
 async def replayed(temporal: Client, incidents: Sequence[Incident]) -> tuple[str, ...]:
     """Return the workflows of these incidents whose histories today's code cannot replay."""
-
-    async def histories() -> AsyncIterator[WorkflowHistory]:
-        for incident in incidents:
-            for name in (incident.summary.id, remediation_id(incident.summary.id)):
-                with suppress(RPCError):  # nothing was written: it has no owner
-                    yield await temporal.get_workflow_handle(name).fetch_history()
-
-    return tuple([one.told() async for one in replay(histories()) if one.breach])
+    return tuple([one.told() async for one in replay(histories(temporal, incidents)) if one.breach])

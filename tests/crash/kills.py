@@ -3,13 +3,12 @@
 import random
 from dataclasses import dataclass
 
-from signals.subjects import LIAISON, ORCHESTRATOR, REMEDIATION_EXECUTOR, RUNTIME_GUARDIAN
+from signals.subjects import AGENTS, LIAISON, ORCHESTRATOR, REMEDIATION_EXECUTOR, RUNTIME_GUARDIAN
 from tests.crash.mortal import ACKNOWLEDGE, PASS_ON, WRITE
 
 RESPONSE, APPROVAL, UNDO = "response", "approval", "undo"
 """While alerts are answered, while a person approves, while a person undoes."""
 SERVERS = ("temporal", "nats", "kube-apiserver", "etcd")
-AGENTS = (RUNTIME_GUARDIAN, ORCHESTRATOR, REMEDIATION_EXECUTOR, LIAISON, "forensic-investigator")
 LONGEST = 2.5
 """Seconds from the beginning of a phase within which a process is killed at a random instant."""
 

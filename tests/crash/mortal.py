@@ -16,12 +16,17 @@ from typing import Any, TypeVar
 from activities.adapters.kubernetes import KubernetesCluster
 from activities.ports import Manifest
 from signals.plans import ObjectRef
+from signals.subjects import CREDENTIAL_FREEZER, REMEDIATION_EXECUTOR
 from tests.crash import unsafe
+from tests.crash.kubeconfig import through
 from workers import __main__ as product
 from workers import delivery, passing
 from workers.settings import Settings
 
 T = TypeVar("T")
+PROXY = "proxy"
+"""The file that holds the URL of the proxy through which those that write reach the API server."""
+HANDS = (REMEDIATION_EXECUTOR, CREDENTIAL_FREEZER)
 WRITE, ACKNOWLEDGE, PASS_ON = "write", "acknowledge", "pass-on"
 
 
@@ -96,6 +101,10 @@ def main(folder: Path, agent: str, variant: str) -> int:
     acknowledge, pass_on = delivery.Message.ack, passing.pass_on
 
     async def cluster_of(told: Settings) -> KubernetesCluster:
+        if agent in HANDS and told.kubeconfig and (folder / PROXY).exists():
+            copy = folder / f"{agent}.kubeconfig"
+            led = through(told.kubeconfig, (folder / PROXY).read_text(), copy)
+            told = told.model_copy(update={"kubeconfig": led})
         return MortalCluster(await real(told), fate)
 
     async def mortal_ack(self: delivery.Message) -> None:

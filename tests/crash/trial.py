@@ -1,11 +1,11 @@
-"""One trial: incidents of every tier while alerts keep coming, one `kill -9`, people who decide, and the judge."""
+"""One trial: incidents of every tier while alerts keep coming, one blow, people who decide, and the judge."""
 
 import asyncio
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from statistics import median
 from typing import Any
 
 from activities.ports import PODS, Manifest
@@ -14,6 +14,9 @@ from signals.incidents import Incident, IncidentState, Summary
 from tests.crash import judge
 from tests.crash.judge import Findings
 from tests.crash.kills import APPROVAL, RESPONSE, UNDO, Kill
+from tests.crash.outcome import Outcome
+from tests.crash.proxy import Proxy
+from tests.crash.weather import Weather
 from tests.vertical.scene import EGRESS, REVERSE_SHELL, TERMINAL, Scene
 from tests.vertical.stage import Stage, until
 from workers.cli.deciding import answer
@@ -29,60 +32,30 @@ MISSED_SECONDS = 15.0
 """How long a point may be waited for before the process is killed all the same."""
 
 
-@dataclass(kw_only=True)
-class Outcome:
-    """What came of one trial."""
-
-    number: int
-    seed: str
-    kill: Kill
-    met: bool = False
-    """Whether the process died at its point; else it was killed later."""
-    recovery: float | None = None
-    """Seconds from the moment at which it was ready again until the phase was done."""
-    restart: float | None = None
-    """Seconds from the kill until it was ready again."""
-    alerts: int = 0
-    incidents: int = 0
-    writes: int = 0
-    findings: Findings = field(default_factory=Findings)
-    failure: str = ""
-    """Why the trial did not come to its end."""
-
-    @property
-    def fine(self) -> bool:
-        """Whether nothing is wrong."""
-        return self.findings.fine and not self.failure
-
-    def __str__(self) -> str:
-        """Return it as one line."""
-        what = "; ".join(filter(None, (self.failure, str(self.findings))))
-        back = (
-            ""
-            if self.recovery is None
-            else f", back in {self.restart:.1f} s, recovered {self.recovery:.1f} s later"
-        )
-        counts = f"{self.alerts} alerts, {self.incidents} incidents, {self.writes} writes"
-        missed = "" if self.met else " (its point was not reached: killed then)"
-        return (
-            f"{'ok  ' if self.fine else 'FAIL'} {self.number:3} {self.kill}{missed}{back}; {counts}: {what}"
-        )
-
-
 class Trial:
     """One trial on a running stage."""
 
-    def __init__(self, stage: Stage, number: int, seed: str, kill: Kill) -> None:
-        """Play on this stage."""
+    def __init__(
+        self,
+        stage: Stage,
+        number: int,
+        seed: str,
+        blow: Kill | Weather | None,
+        *,
+        proxy: Proxy | None = None,
+        before: Sequence[Outcome] = (),
+    ) -> None:
+        """Play on this stage; what came before on it tells how long a phase takes that nothing disturbs."""
         self._stage = stage
-        self.outcome = Outcome(number=number, seed=seed, kill=kill)
+        self._proxy = proxy
+        self._before = before
+        self.outcome = Outcome(number=number, seed=seed, blow=blow)
         prefix = f"c-{uuid.uuid4().hex[:8]}"
         self._auto = Scene(stage.cluster, f"{prefix}-auto")
         self._asks = Scene(stage.cluster, f"{prefix}-asks")
         self._scenes = (self._auto, self._asks)
         self._prefix = prefix
         self._accepted: list[str] = []
-        self._ready: float | None = None
 
     async def run(self) -> Outcome:
         """Play, and judge; a phase that does not come to its end says so, and is judged all the same."""
@@ -142,21 +115,38 @@ class Trial:
             await asyncio.sleep(EVERY)
 
     async def _phase(self, name: str, play: Callable[[], Awaitable[None]]) -> None:
-        """Play one phase; kill in it what is to be killed in it, and measure how long it takes from then."""
-        kill = self.outcome.kill
-        if kill.phase != name:
+        """Play one phase, and measure it; what is to happen in it happens in it."""
+        blow, began = self.outcome.blow, time.monotonic()
+        if blow is None or blow.phase != name:
             await self._tried(play)
+            self.outcome.phases[name] = time.monotonic() - began
             return
         playing = asyncio.ensure_future(self._tried(play))
         try:
-            died, restarts = await self._kill(kill, playing)
-            self._ready = await self._stage.back(kill.process, restarts)
-            self.outcome.restart = self._ready - died
+            down, ready = await self._strike(blow, playing)
             await playing
         finally:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
-        self.outcome.recovery = max(0.0, time.monotonic() - self._ready)
+        done = time.monotonic()
+        usual = [one.phases[name] for one in self._before if name in one.phases]
+        worked = done - began - down - median(usual) if usual else done - ready
+        self.outcome.recovery = max(0.0, min(worked, done - ready))
+
+    async def _strike(self, blow: Kill | Weather, playing: "asyncio.Future[None]") -> tuple[float, float]:
+        """Kill, or let requests fail; return for how long something was away, and when all was well again."""
+        if isinstance(blow, Kill):
+            died, restarts = await self._kill(blow, playing)
+            ready = await self._stage.back(blow.process, restarts)
+            self.outcome.restart = ready - died
+            return ready - died, ready
+        assert self._proxy, "requests can only be failed by a proxy"
+        await asyncio.sleep(blow.delay)
+        self._proxy.turn(blow, self.outcome.seed)
+        await asyncio.sleep(blow.seconds)
+        self._proxy.clear()
+        self.outcome.met, self.outcome.failed = True, self._proxy.failed
+        return blow.seconds, time.monotonic()
 
     async def _kill(self, kill: Kill, playing: "asyncio.Future[None]") -> tuple[float, int]:
         """Kill one process; return when it died, and how often it had been started again before."""
@@ -230,7 +220,7 @@ class Trial:
             latest[:] = await self._summaries()
             return len(latest) >= least and all(map(holds, latest))
 
-        await until(all_hold, lambda: f"{[(one.id, one.state.value) for one in latest]}", PATIENCE)
+        await until(all_hold, lambda: "; ".join(_told(one) for one in latest if not holds(one)), PATIENCE)
 
     async def _judge(self) -> None:
         stage, out = self._stage, self.outcome
@@ -259,6 +249,16 @@ class Trial:
             left=await judge.left(stage.cluster, spaces),
             broken=await judge.replayed(stage.temporal, incidents),
         )
+        if not out.fine:
+            await self._leave(incidents)
+
+    async def _leave(self, incidents: Sequence[Incident]) -> None:
+        """Leave the histories of a failed trial beside the fates, before the next trial goes on."""
+        folder = self._stage.fates.parent / f"trial-{self.outcome.number}"
+        folder.mkdir(exist_ok=True)
+        async for history in judge.histories(self._stage.temporal, incidents):
+            name = history.workflow_id.replace("/", ".")
+            (folder / f"{name}.json").write_text(history.to_json())
 
     async def _bounded(self, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait a while for something that the judge looks at again himself."""
@@ -266,6 +266,12 @@ class Trial:
             await until(holds, lambda: "not yet", 20)
         except AssertionError:
             return
+
+
+def _told(summary: Summary) -> str:
+    """Return an incident in few words, for a trial that waits for it in vain."""
+    actions = ", ".join(f"{action.type} {action.state.value}" for action in summary.actions)
+    return f"{summary.id} {summary.state.value}: {actions}"
 
 
 def _busy(summary: Summary) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from activities.ports import POD_DISRUPTION_BUDGETS
 from signals.approvals import Verb
 from signals.incidents import Incident, IncidentState
+from signals.policy import Caps
 from signals.receipts import ActionState
 from tests.golden.stage import Faltering, Handle, Stage
 from tests.workflows.world import Place, settled
@@ -98,6 +99,26 @@ async def tier_3_asks_for_the_eviction(stage: Stage) -> None:
     await stage.closes(handle, undo=True)
 
 
+async def tier_3_cap_in_its_turn(stage: Stage) -> None:
+    """A cap holds the freeze back in its turn, while the eviction of a bare pod is asked for already."""
+    place = await stage.world.place()
+    for number in range(Caps().per_namespace):
+        pod = await stage.pod(place, f"web-{number}-before")
+        before = await stage.world.open(stage.world.event(place, subject=pod))
+        await stage.world.until(before, lambda one: settled(one) and not _is_due(one))
+    handle = await stage.world.open(stage.world.event(place))
+    waiting = await stage.asked(handle)
+    await stage.world.until(handle, became("freeze_credentials", ActionState.STAGED))
+    assert (await stage.answers(handle, Verb.APPROVE, waiting)).accepted
+    await stage.world.until(handle, became("evict_pod", ActionState.DONE))
+    await stage.keep(handle)
+    await stage.closes(handle, undo=True)
+
+
+def _is_due(incident: Incident) -> bool:
+    return any(receipt.state is ActionState.DUE for receipt in incident.receipts)
+
+
 async def tier_3_undone_between_turns(stage: Stage) -> None:
     """A person undoes while the freeze is on its way: what is due is settled."""
     handle, place = await opened_with(stage)
@@ -163,7 +184,7 @@ WHOLE: MappingProxyType[str, Case] = MappingProxyType(
         case.__name__.replace("_", "-"): case
         for case in (
             tier_3_whole, tier_3_capture_fails, tier_3_budget, tier_3_asks_for_the_eviction,
-            tier_3_undone_between_turns, tier_3_to_4, tier_4_hold, held_past_its_bound,
+            tier_3_cap_in_its_turn, tier_3_undone_between_turns, tier_3_to_4, tier_4_hold, held_past_its_bound,
             told_before_it_is_put_back,
         )
     }
