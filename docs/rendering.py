@@ -60,9 +60,10 @@ def _written(one: object) -> str:
 
 
 def fields(model: type[BaseModel]) -> Iterable[tuple[str, object, str]]:
-    """Return name, default and meaning of each field."""
-    told = documented(model)
-    for name, field in model.model_fields.items():
+    """Return name, default and meaning of each field: its own first, then what it inherits."""
+    models = [one for one in reversed(model.__mro__) if issubclass(one, BaseModel) and one is not BaseModel]
+    told = {name: text for one in models for name, text in documented(one).items()}
+    for name, field in sorted(model.model_fields.items(), key=lambda one: one[0] not in documented(model)):
         if field.is_required():
             yield name, "required", told.get(name, "")
             continue

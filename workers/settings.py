@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from signals.errors import SettingsInvalid
+from workers.slack_settings import SlackSettings
 
 PREFIX = "FIREBREAK_"
 
 
-class Settings(BaseModel, frozen=True, extra="forbid"):
+class Settings(SlackSettings, frozen=True, extra="forbid"):
     """Every setting of every agent. Environment: `FIREBREAK_` and the field's name in capitals."""
 
     cluster_name: str = Field(default="local", min_length=1, max_length=60)
@@ -98,33 +99,6 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
 
     pages_file: Path | None = None
     """JSON lines of every page that was sent, for stacks without a pager; None means none is kept."""
-
-    slack_token_file: Path | None = None
-    """File with the bot token (`xoxb-…`) of the Slack app; None means no Slack."""
-
-    slack_app_token_file: Path | None = None
-    """File with the app-level token (`xapp-…`) for Socket Mode: clicks come over a connection that we open."""
-
-    slack_signing_secret_file: Path | None = None
-    """File with the app's signing secret: clicks come as requests from Slack. With both, both are heard."""
-
-    slack_host: str = "127.0.0.1"
-    """Address on which the liaison receives Slack's requests; TLS ends before it, at an ingress."""
-
-    slack_port: int = Field(default=2803, ge=0, le=65535)
-    """TCP port of the same. The path is /slack/interactivity."""
-
-    slack_team: str | None = None
-    """Id of the workspace, as `T0123ABCD`: clicks from any other are refused."""
-
-    slack_channel: str | None = None
-    """Id of the channel that gets messages, as `C0123ABCD`."""
-
-    slack_routes: str = ""
-    """Other channels: `namespace/shop=C1,severity/critical=C2`. The namespace goes before the severity."""
-
-    slack_url: str = "https://slack.com/api/"
-    """Base URL of Slack's Web API."""
 
     anchors_file: Path | None = None
     """JSON lines of where all audit chains stood, kept apart from NATS; None means only pages carry it."""

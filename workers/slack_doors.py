@@ -101,6 +101,7 @@ class Interactivity:
         self._bucket = bucket
         self._take = take
         self._clock = clock
+        self._forgot_at = clock()
 
     async def serve(self, host: str, port: int, ready: Callable[[int], None] = lambda _: None) -> None:
         """Serve until cancelled; `ready` is told the port.
@@ -115,9 +116,7 @@ class Interactivity:
         try:
             await web.TCPSite(runner, host, port).start()
             ready(runner.addresses[0][1])
-            while True:
-                await asyncio.sleep(SKEW_SECONDS)
-                await self._forget()
+            await asyncio.Event().wait()
         except OSError as error:
             raise SettingsInvalid(f"FIREBREAK_SLACK_PORT: {error}") from error
         finally:
@@ -158,15 +157,13 @@ class Interactivity:
             await self._bucket.create(key, timestamp.encode())
         except Conflict as error:
             raise Refused("the very same request was here before") from error
+        if self._clock() - self._forgot_at > SKEW_SECONDS:
+            self._forgot_at = self._clock()
+            await self._forget()
 
     async def _forget(self) -> None:
-        """Take away what could not be replayed any more."""
-        try:
-            for key in await self._bucket.keys():
-                if not key.startswith(NONCES):
-                    continue
-                entry = await self._bucket.get(key)
-                if entry and self._clock() - int(entry.value) > 2 * SKEW_SECONDS:
-                    await self._bucket.delete(key)
-        except Unavailable as error:
-            log.warning("old requests are not forgotten yet", error=str(error))
+        """Take away what could not be replayed any more: its time alone is refused."""
+        for key in await self._bucket.keys():
+            entry = await self._bucket.get(key) if key.startswith(NONCES) else None
+            if entry and self._clock() - int(entry.value) > 2 * SKEW_SECONDS:
+                await self._bucket.delete(key)

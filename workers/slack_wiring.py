@@ -16,6 +16,7 @@ from activities.slack.border import Border
 from activities.slack.channel import Rooms, SlackChannel
 from activities.slack.checking import Checked, check
 from activities.slack.delivery import Delivery, Known
+from activities.slack.groups import UserGroups
 from activities.slack.message import Doors
 from activities.slack.outbox import Outbox
 from activities.slack.record import Records
@@ -63,6 +64,8 @@ class Slack:
         self._records = Records(bucket)
         self._ledger = Ledger(temporal)
         self._outbox = Outbox(self._records, Delivery(self._web, self._records, self.view, self._doors))
+        self.groups = UserGroups(self._web, given.slack_team or "", _groups(context.policy))
+        """Who is in which user group, for whoever asks whether a person may decide."""
         self.channel = SlackChannel(self._outbox, Rooms(given.slack_channel or "", given.slack_routes))
 
     async def view(self, incident: str) -> Known:
@@ -86,7 +89,7 @@ class Slack:
     async def check(self) -> Checked:
         """Return who we are in Slack, and what is wrong with the app."""
         given = self._context.settings
-        groups = _groups(self._context.policy)
+        groups = bool(_groups(self._context.policy))
         return await check(self._web, self._app, given.slack_team or "", groups=groups)
 
     async def examine(self) -> None:
@@ -216,5 +219,5 @@ def _app(given: Settings) -> Web | None:
     return Web(token, given.slack_url)
 
 
-def _groups(policy: Policy) -> bool:
-    return any(rule.groups for rule in policy.authority.rules)
+def _groups(policy: Policy) -> tuple[str, ...]:
+    return tuple(group for rule in policy.authority.rules for group in rule.groups)

@@ -4,7 +4,7 @@ Slack is asked when somebody decides; an answer is used again for at most a minu
 they may say, stands in policy and not here.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -13,7 +13,7 @@ from activities.slack.web import Speaking
 from signals.errors import Refused
 
 FRESH_SECONDS = 60.0
-"""How long an answer of Slack's about an account or a group is used."""
+"""How long an answer of Slack's about an account is used."""
 MOST_ACCOUNTS = 1000
 
 
@@ -27,7 +27,6 @@ class Border:
         self._app = app
         self._clock = clock
         self._accounts: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        self._groups: dict[str, tuple[float, frozenset[str]]] = {}
 
     async def admit(self, click: Click) -> None:
         """Return if whoever pressed this may speak.
@@ -56,24 +55,6 @@ class Border:
             self._accounts.clear()
         self._accounts[user] = self._clock(), account
         return account
-
-    async def groups(self, user: str, wanted: Collection[str]) -> frozenset[str]:
-        """Return in which of some user groups an account is now.
-
-        Raises:
-            Refused: Slack does not tell: no such group, no scope, or a plan without user groups.
-            Unavailable: Slack does not answer.
-        """
-        return frozenset([group for group in sorted(wanted) if user in await self._members(group)])
-
-    async def _members(self, group: str) -> frozenset[str]:
-        known = self._groups.get(group)
-        if known and self._clock() - known[0] < FRESH_SECONDS:
-            return known[1]
-        body = await self._web.call("usergroups.users.list", usergroup=group)
-        members = frozenset(body["users"])
-        self._groups[group] = self._clock(), members
-        return members
 
 
 def _unfit(account: Mapping[str, Any], team: str) -> str:

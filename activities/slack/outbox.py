@@ -7,7 +7,7 @@ Slack loses it. A message is rendered when its turn comes, from what is true the
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -18,6 +18,9 @@ from signals.pages import Page
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before Slack is tried again: doubled each time."""
+
+KEPT = timedelta(days=90)
+"""How long the message of an incident that is over is known."""
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +101,8 @@ class Outbox:
                     record = await self._records.find(name)
                     if record and not record.over:
                         self.touch(name)
+                    elif record is None or datetime.now(UTC) - record.created_at > KEPT:
+                        await self._records.forget(name)
             except Unavailable as error:
                 log.warning("messages to Slack wait", error=str(error))
                 await self._sleep(FIRST_PAUSE)

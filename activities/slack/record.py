@@ -79,6 +79,10 @@ class Records:
         """Return the names of all that are known."""
         return [key.removeprefix(PREFIX) for key in await self._bucket.keys() if key.startswith(PREFIX)]
 
+    async def forget(self, name: str) -> None:
+        """Forget one."""
+        await self._bucket.delete(PREFIX + name)
+
     async def find(self, name: str) -> Record | None:
         """Return one, or None."""
         entry = await self._bucket.get(PREFIX + name)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from signals.display import markdown, terminal
+from signals.display import literal, markdown, terminal
 from tests.signals.attacks import ATTACKS, MARKDOWN_ATTACKS
 
 # Every code point, surrogates too: alerts are decoded leniently.
@@ -120,3 +120,17 @@ def test_markdown_stays_in_its_table_cell() -> None:
 @given(ANY_TEXT)
 def test_markdown_is_bounded(text: str) -> None:
     assert len(markdown(text, limit=20)) <= 20 * 6
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://evil.example www.evil.example", "https[:]//evil.example www[.]evil.example"),
+        ("@here <!channel> *b*", "[@]here <!channel> *b*"),
+        ("a\u202eb", "a<U+202E>b"),
+        ("  many   spaces ", "many spaces"),
+    ],
+)
+def test_a_chat_shows_characters_and_makes_no_links_of_them(text: str, shown: str) -> None:
+    assert literal(text) == shown
+    assert len(literal(text * 50, 40)) <= 40

@@ -8,7 +8,7 @@ from activities.slack.checking import check
 from activities.slack.web import Web, secret
 from signals.errors import SettingsInvalid
 from tests.slack.fake import APP, APP_TOKEN, TEAM, TOKEN, FakeSlack
-from workers.settings import Settings
+from workers.settings import Settings, named
 from workers.slack_doctor import examine
 
 
@@ -57,3 +57,8 @@ async def test_the_doctor_says_that_slack_is_not_needed_or_what_is_missing(tmp_p
     assert connected
     assert "users:read" in wrong[0]
     assert "nobody can press a button" in wrong[-1]
+
+
+def test_a_stack_is_told_of_slack_by_the_environment_and_of_nothing_else() -> None:
+    given = {"FIREBREAK_SLACK_TEAM": TEAM, "FIREBREAK_CLUSTER_NAME": "elsewhere", "HOME": "/"}
+    assert named("slack_", given) == {"slack_team": TEAM}

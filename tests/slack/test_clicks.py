@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from activities.slack.groups import UserGroups
 from signals.approvals import Answer, Verb, Via
+from signals.errors import Refused
 from signals.incidents import IncidentState
+from signals.people import Person
 from signals.receipts import ActionState
 from tests.slack.fake import TEAM, member
-from tests.slack.office import ANA, BEN, Office, office, page
+from tests.slack.office import ANA, BEN, PEOPLE, Office, office, page
 from tests.slack.test_message import asking
 from tests.workers.cli.sample import ID, incident, waiting
 
@@ -198,19 +201,23 @@ async def test_what_is_no_button_of_ours_does_nothing(payload: dict[str, Any]) -
 
 async def test_groups_are_asked_of_slack_and_remembered_for_a_minute() -> None:
     async with office(asking()) as here:
+        ana, ben = PEOPLE
+        groups = UserGroups(here.web, TEAM, ["S2", "S1"], lambda: here.seconds)
         here.slack.groups = {"S1": [ANA], "S2": [BEN]}
-        assert await here.border.groups(ANA, ["S1", "S2"]) == {"S1"}
+        assert await groups.groups_of(ana) == {"S1"}
+        assert await groups.groups_of(ben) == {"S2"}
         here.slack.groups["S1"] = []
-        assert await here.border.groups(ANA, ["S1"]) == {"S1"}
+        assert await groups.groups_of(ana) == {"S1"}
         here.seconds = 61
-        assert await here.border.groups(ANA, ["S1"]) == frozenset()
+        assert await groups.groups_of(ana) == frozenset()
+        assert await groups.groups_of(Person(name="eve")) == frozenset()
 
 
 async def test_a_workspace_without_user_groups_says_so() -> None:
     async with office(asking()) as here:
         here.slack.paid = False
-        with pytest.raises(Exception, match="paid plan"):
-            await here.border.groups(ANA, ["S1"])
+        with pytest.raises(Refused, match="paid plan"):
+            await UserGroups(here.web, TEAM, ["S1"]).groups_of(PEOPLE[0])
 
 
 def refused(here: Office, user: str, why: str) -> None:

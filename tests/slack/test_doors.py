@@ -53,6 +53,21 @@ async def test_a_signed_request_is_taken_once() -> None:
     assert taken.payloads == [PAYLOAD, PAYLOAD]
 
 
+async def test_what_cannot_be_replayed_any_more_is_forgotten() -> None:
+    bucket, clock, ports = Bucket(), [1_700_000_000.0], list[int]()
+    served = Interactivity(SECRET, bucket, Taken(), lambda: clock[0])
+    task = asyncio.create_task(served.serve("127.0.0.1", 0, ports.append))
+    try:
+        await until(lambda: ports)
+        for _ in range(3):
+            assert await post(f"http://127.0.0.1:{ports[0]}{PATH}", PAYLOAD, f"{clock[0]:.0f}") == 200
+            clock[0] += 601
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert len(bucket.entries) == 1
+
+
 @pytest.mark.parametrize(
     ("at", "other"),
     [

@@ -1,9 +1,11 @@
 """Messages reach Slack once, and nothing of them is lost."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from activities.slack.record import Record
 from signals.errors import Refused, Unavailable
 from signals.incidents import Incident, IncidentState, Moment
 from signals.pages import PageKind
@@ -163,3 +165,17 @@ async def test_a_closed_incident_has_its_last_word_and_is_not_looked_at_again() 
         record = await here.records.find(ID)
         assert record
         assert record.over
+
+
+async def test_what_has_long_been_over_is_forgotten() -> None:
+    async with office(incident(IncidentState.CLOSED, ActionState.REVERTED)) as here:
+        await here.channel.send(page())
+        await here.records.change(ID, _aged)
+        again = Office(here.slack, here.bucket, here.incidents)
+        async with again.running():
+            await until(lambda: not here.bucket.entries)
+
+
+def _aged(record: Record | None) -> Record:
+    assert record
+    return record.model_copy(update={"created_at": NOW - timedelta(days=300)})
