@@ -4,17 +4,16 @@ The orchestrator has no rights in the cluster. What it signs is what the executo
 is read here and its digest goes into every decision, and a workflow never looks at a catalogue again.
 """
 
-import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from temporalio import activity
 
 from activities import metrics
 from activities.judgement import Judgement, Weighing
 from activities.metrics import Stage
+from activities.pace import Pace
 from activities.tracing import inject, span
 from signals.decisions import Decision, Silenced, Term
 from signals.envelope import Signer
@@ -24,12 +23,6 @@ from signals.requests import JudgeRequest
 from signals.subjects import SPAN_JUDGE
 from signals.threats import ThreatEvent
 from signals.vouching import Voucher
-
-BUSY_PER_SECOND = 5
-"""Judgements a second above which what follows a first write is spread out (design: a burst of 100)."""
-
-SPREAD_SECONDS = 5.0
-"""The longest that it waits. The first half of it belongs to the first writes of the others in the burst."""
 
 FORGED = "the orchestrator did not put them into this incident: somebody wrote them to Temporal"
 MOST_TERMS = 80
@@ -111,15 +104,19 @@ class Judging:
         voucher: Voucher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         exceptions: Callable[[], Sequence[AlertException]] = tuple,
+        pace: Pace | None = None,
     ) -> None:
-        """Judge by these judgements, this policy and these exceptions, and sign as this agent."""
+        """Judge by these judgements, this policy and these exceptions, and sign as this agent.
+
+        `pace` says how busy it is.
+        """
         self._exceptions = exceptions
         self._judgements = tuple(judgements.values())
         self._policy = policy
         self._signer = signer
         self._voucher = voucher
         self._now = now
-        self._recent: deque[datetime] = deque(maxlen=BUSY_PER_SECOND + 1)
+        self._pace = pace or Pace()
 
     @activity.defn
     async def judge(self, request: JudgeRequest) -> Decision:
@@ -162,7 +159,7 @@ class Judging:
                 silenced=tuple(Silenced(event=event.id, exception=one.id) for event, one in scales.silenced),
                 decided_at=now,
                 accepted_at=max((e.accepted_at for e in scales.events if e.accepted_at), default=None),
-                followup_seconds=self._spread(request.incident, now),
+                followup_seconds=self._pace.wait(request.incident, now) if request.revision == 1 else 0.0,
                 trace=trace,
             )
         )
@@ -173,12 +170,3 @@ class Judging:
         return (
             request if len(events) == len(request.events) else request.model_copy(update={"events": events})
         )
-
-    def _spread(self, incident: str, now: datetime) -> float:
-        """Return how long the follow-ups wait: nothing when idle, 2.5 to 5 s in a burst, by a hash of the id."""
-        self._recent.append(now)
-        busy = len(self._recent) > BUSY_PER_SECOND and now - self._recent[0] < timedelta(seconds=1)
-        if not busy:
-            return 0.0
-        share = int(hashlib.sha256(incident.encode()).hexdigest()[:4], 16) / 0xFFFF
-        return SPREAD_SECONDS * (1 + share) / 2

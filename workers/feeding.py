@@ -18,6 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities import metrics
 from activities.metrics import Stage
+from activities.pace import Pace
+from activities.phases import every
 from activities.tracing import span
 from signals.display import markdown
 from signals.errors import Unavailable
@@ -28,7 +30,7 @@ from signals.threats import ThreatEvent
 from signals.vouching import Voucher
 from workers.bus import Bus
 from workers.delivery import Message
-from workers.routing import Routing
+from workers.routing import Routing, Way, apart
 from workflows import visibility
 from workflows.options import TASK_TIMEOUT
 
@@ -76,24 +78,35 @@ class Feeding:
         policy: Policy,
         liaison_key: str,
         voucher: Voucher,
+        pace: Pace,
     ) -> None:
-        """Feed incidents in this Temporal by this routing table."""
+        """Feed incidents in this Temporal by this routing table, and tell the judge how many."""
         self._temporal = temporal
         self._bus = bus
         self._routing = routing
         self._policy = policy
         self._liaison_key = liaison_key
         self._voucher = voucher
+        self._pace = pace
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def feed(self, arrived: Sequence[Arrived]) -> None:
         """Route a batch, feed each incident once, and acknowledge what Temporal has accepted."""
+        ways: dict[int, Way] = {}
+
+        async def find(places: list[int]) -> None:
+            async with self._slots:
+                for place in places:
+                    one = arrived[place]
+                    ways[place] = await self._routing.find(one.event, one.message.accepted_at)
+                    self._pace.fed(ways[place].incident, datetime.now(UTC))
+
+        await every(find(places) for places in apart([one.event for one in arrived]))
         groups: dict[str, list[Arrived]] = defaultdict(list)
         links: dict[str, set[str]] = defaultdict(set)
-        for one in arrived:
-            way = await self._routing.find(one.event, one.message.accepted_at)
-            groups[way.incident].append(one)
-            links[way.incident] |= set(way.links)
+        for place, one in enumerate(arrived):
+            groups[ways[place].incident].append(one)
+            links[ways[place].incident] |= set(ways[place].links)
         await asyncio.gather(
             *(
                 self._feed_one(incident, group, tuple(sorted(links[incident])))

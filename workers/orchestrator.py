@@ -14,6 +14,7 @@ import activities.policies
 from activities import metrics
 from activities.judge import Judging
 from activities.judgement import Judgement
+from activities.pace import Pace
 from signals import fitting
 from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Undecodable
@@ -118,12 +119,14 @@ async def run(context: Context) -> None:
     await expecting.load()
     await context.bus.serve(service_subject(ORCHESTRATOR, EXCEPTIONS), expecting.answer)
     vouching = await voucher(context.bus.kv(state_bucket(ORCHESTRATOR)))
+    pace = Pace()
     judging = Judging(
         load(activities.policies, Judgement),
         context.policy,
         context.signer,
         vouching,
         exceptions=expecting.all,
+        pace=pace,
     )
     feeding = Feeding(
         temporal=context.temporal,
@@ -132,6 +135,7 @@ async def run(context: Context) -> None:
         policy=context.policy,
         liaison_key=context.liaison_key,
         voucher=vouching,
+        pace=pace,
     )
     worker = Worker(
         context.temporal,

@@ -5,6 +5,8 @@ by compare-and-set, when the incident that it leads to has closed. A subject lea
 that no two contain the same thing: its own key decides before any other that it shares.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +24,26 @@ class Way:
 
     incident: str
     links: tuple[str, ...] = ()
+
+
+def apart(events: Sequence[ThreatEvent]) -> list[list[int]]:
+    """Return the places of events that share no key with those of another group, each group in order.
+
+    Those of one group find their way one after another: the later ones join what the earlier ones have opened.
+    """
+    leader: dict[str, int] = {}
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place, event in enumerate(events):
+        mine = {key for entity in joining(event) for key in keys(entity)}
+        met = {leader[key] for key in mine if key in leader}
+        into = min(met, default=place)
+        for other in met - {into}:
+            groups[into] = sorted(groups[into] + groups.pop(other))
+        groups[into].append(place)
+        if len(met) > 1:
+            leader |= {key: into for key, known in leader.items() if known in met}
+        leader |= dict.fromkeys(mine, into)
+    return list(groups.values())
 
 
 class Routing:

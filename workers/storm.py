@@ -5,6 +5,8 @@ two seconds, further new subjects go to one storm incident: one case, one policy
 in the routing bucket, by JetStream's clock: replicas see the same storm.
 """
 
+import asyncio
+from collections import defaultdict
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
@@ -53,12 +55,17 @@ class Storms:
         """Count in this bucket, for this cluster."""
         self._bucket = bucket
         self._cluster = cluster
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def incident(self, event: ThreatEvent, at: datetime) -> str:
         """Count a new subject; return the storm's incident that it belongs to, or nothing in calm weather."""
         key = f"storm/{self._cluster.uid}/{event.detector}/{event.subject.namespace or ''}"
         subject = event.subject.model_copy(update={"name": storm_name(event.detector)})
         named = incident_id(self._cluster, event.model_copy(update={"subject": subject}), reopens="storm")
+        async with self._turns[key]:
+            return await self._counted(key, at, named)
+
+    async def _counted(self, key: str, at: datetime, named: str) -> str:
         while True:
             entry = await self._bucket.get(key)
             before = Storm.model_validate_json(entry.value) if entry else Storm()

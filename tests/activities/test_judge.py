@@ -330,19 +330,6 @@ def test_the_word_for_an_event_outlives_its_way_through_a_workflow() -> None:
     assert not VOUCHER.vouches(back, "case-2")
 
 
-async def test_what_follows_a_first_write_is_spread_only_in_a_burst() -> None:
-    at = iter([NOW + timedelta(seconds=2 * n) for n in range(8)] + [NOW + timedelta(minutes=1)] * 20)
-    now: Callable[[], datetime] = lambda: next(at)  # noqa: E731 - a clock that is told what to say
-    signer = Signer(ORCHESTRATOR, Ed25519PrivateKey.generate())
-    judging = Judging(JUDGEMENTS, Policy(), signer, VOUCHER, now)
-
-    calm = [(await judging.judge(believed(event()))).followup_seconds for _ in range(8)]
-    burst = [(await judging.judge(believed(event()))).followup_seconds for _ in range(20)]
-
-    assert calm == [0.0] * 8
-    assert 2.5 <= burst[-1] <= 5
-
-
 def test_every_judgement_has_a_place_of_its_own_and_a_question() -> None:
     orders = [judgement.order for judgement in JUDGEMENTS.values()]
     assert len(set(orders)) == len(orders)

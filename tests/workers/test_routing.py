@@ -12,7 +12,7 @@ from deploy.crds import MAX_TARGETS
 from signals.entities import ClusterRef, Entity
 from signals.threats import Severity, ThreatEvent
 from tests.workflows.world import Bucket
-from workers.routing import Routing, Way
+from workers.routing import Routing, Way, apart
 from workers.storm import MOST
 
 CLUSTER = ClusterRef(name="test", uid="routes")
@@ -161,3 +161,16 @@ async def test_what_is_shared_only_leads_for_a_while_and_a_subject_for_ever() ->
     assert joined.incident == first.incident
     assert (await route(table, event("e2", pod()), later)).incident == first.incident
     assert (await route(table, event("e3", pod("web-2", "u-2"), account), later)).incident != first.incident
+
+
+def test_events_that_share_nothing_find_their_way_side_by_side_and_others_in_order() -> None:
+    pods = [event(f"e-{number}", pod(f"web-{number}", f"u-{number}")) for number in range(3)]
+    shared = thing("Container", "c-1")
+    events = [
+        pods[0],
+        pods[1],
+        event("by-name", pod("web-0", None)),
+        pods[2],
+        event("both", shared, pod(), pods[1].subject),
+    ]
+    assert sorted(apart(events)) == [[0, 1, 2, 4], [3]]

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.pace import Pace
 from signals.policy import Policy
 from tests.workflows.world import Bucket, World, settled
 from workers.bus import Bus
@@ -53,6 +54,7 @@ async def test_an_incident_that_somebody_ended_with_nonsense_keeps_no_alert_from
         policy=Policy(),
         liaison_key=world.liaison_key,
         voucher=world.voucher,
+        pace=Pace(),
     )
     first, second = world.event(place), world.event(place)
     at = first.observed_at

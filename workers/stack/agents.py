@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from signals.subjects import RBAC_AUDITOR, RUNTIME_GUARDIAN
+from signals.subjects import CONTEXT_STORE, FORENSIC_INVESTIGATOR, RBAC_AUDITOR, RUNTIME_GUARDIAN
 from workers.settings import Settings, cache_dir
 from workers.stack import health, nats, temporal
 from workers.stack.credentials import ADMINISTRATOR
@@ -17,6 +17,8 @@ ALL = "agents"
 COMMAND = (sys.executable, "-P", "-m", "workers")
 """What runs an agent. `-P`: not the `workers` of the folder in which somebody happens to stand."""
 RANK = 6
+GIVING_WAY = {FORENSIC_INVESTIGATOR: 10, CONTEXT_STORE: 10}
+"""Niceness of those that only look back: on one machine they must not take the processor from a containment."""
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
@@ -99,6 +101,7 @@ def server(
         before=lambda: ready.unlink(missing_ok=True),
         after=after,
         rank=RANK,
+        niceness=GIVING_WAY.get(process, 0),
     )
 
 

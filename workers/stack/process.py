@@ -49,6 +49,8 @@ class Server:
     """Stopping goes from the highest rank down, equals together."""
     environment: Mapping[str, str] = field(default_factory=dict)
     patience: float = 120.0
+    niceness: int = 0
+    """How far it gives way to the others where the processor is short, as `nice` counts it."""
 
 
 class Child:
@@ -131,7 +133,7 @@ class Child:
                     stderr=log,
                     env=dict(self.server.environment),
                     start_new_session=True,
-                    preexec_fn=self._leash.in_child,
+                    preexec_fn=_first(self._leash.in_child, self.server.niceness),
                 )
             except OSError as error:
                 raise StackError(f"{self.server.name} cannot be started: {error}") from error
@@ -193,6 +195,19 @@ class Child:
         except OSError:
             lines = []
         return "\n  ".join([f"the end of {self._log} says", *lines])
+
+
+def _first(leash: Callable[[], None] | None, niceness: int) -> Callable[[], None] | None:
+    """Return what a child runs between fork and exec."""
+    if not niceness:
+        return leash
+
+    def in_child() -> None:
+        if leash:
+            leash()
+        os.nice(niceness)
+
+    return in_child
 
 
 def _set_aside(log: Path) -> None:
