@@ -1,23 +1,24 @@
 """Looks at what stands in the cluster, by labels and expiry alone: no Temporal is needed to put things back.
 
-Each round asks where something of ours stands, and reads the policies and pods there. Where something changed,
-each standing action says whether it misses anything now, and its owner is told; now and then it makes sure that
-there is an owner. Two minutes after an expiry that nobody acted upon the sweeper does what the stack says: it
-releases, or, where silence must not let an intruder go, it holds on. That alone must work with everything else
-dead.
+Each round asks where something of ours stands, and in which versions. Where a version is another than before it
+reads the policies and pods; where something changed, each standing action says whether it misses anything now, and
+its owner is told; now and then it reads everything, and makes sure that there is an owner. Two minutes after an
+expiry that nobody acted upon the sweeper does what the stack says: it releases, or, where silence must not let an
+intruder go, it holds on. That alone must work with everything else dead.
 """
 
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
 from activities import release
 from activities.action import Action
-from activities.ports import ENROLMENTS, FREEZES, NETWORK_POLICIES, PODS, Cluster
+from activities.ports import ENROLMENTS, FREEZES, NETWORK_POLICIES, PODS, Cluster, Manifest
 from activities.records import Records
 from activities.remains import Standing
 from signals.errors import FirebreakError, NotFound, Unavailable
@@ -27,7 +28,17 @@ from signals.subjects import CASE
 from workers.belonging import parts
 from workers.overdue import GRACE, Overdue, Owner
 
+TOGETHER = 8
+"""Namespaces that are read at once."""
+
 log = structlog.get_logger(__name__)
+
+
+class Versions(NamedTuple):
+    """What is there in a namespace: every policy, and the pods and freezes of ours."""
+
+    policies: tuple[str, ...]
+    ours: tuple[str, ...]
 
 
 class Sweeper:
@@ -59,6 +70,7 @@ class Sweeper:
         self._owner = owner
         self._now = now
         self._seen: dict[str, str] = {}
+        self._read: dict[str, tuple[Versions, list[Standing]]] = {}
         self._rounds = 0
 
     async def sweep(self) -> None:
@@ -68,15 +80,13 @@ class Sweeper:
             Unavailable, Refused: the API server did not say what stands.
         """
         cases: dict[str, list[Standing]] = defaultdict(list)
-        for namespace in await self._held():
-            try:
-                stands = await self._stands(namespace)
-                for one in stands:
-                    cases[one.case].append(one)
-                if await self._changed(namespace, stands):
-                    await self._look(namespace, stands)
-            except FirebreakError as error:
-                log.warning("a namespace could not be swept", namespace=namespace, error=str(error))
+        versions = await self._held()
+        stale = [one for one in versions if self._stale(one, versions[one])]
+        for first in range(0, len(stale), TOGETHER):
+            await self._read_all(stale[first : first + TOGETHER], versions)
+        for namespace in versions:
+            for one in self._read.get(namespace, (None, ()))[1]:
+                cases[one.case].append(one)
         await self._expire_all(cases)
         await self._vanished(cases)
         self._rounds += 1
@@ -103,32 +113,67 @@ class Sweeper:
             now |= gone
         self._cases = now
 
-    async def _stands(self, namespace: str) -> list[Standing]:
-        stands, blind = await release.look(self._cluster, [namespace])
+    def _stale(self, namespace: str, versions: Versions) -> bool:
+        """Return whether to read a namespace: now and then any, for not all of ours need be labelled still."""
+        whole = self._rounds % self.rounds_between_roll_calls == 0
+        return whole or not self._seen.get(namespace) or self._read[namespace][0] != versions
+
+    async def _read_all(self, namespaces: Sequence[str], versions: Mapping[str, Versions]) -> None:
+        """Read some namespaces at once; where one of them refuses, each by itself."""
+        try:
+            stands = await self._stands(namespaces)
+        except FirebreakError as error:
+            if len(namespaces) == 1:
+                log.warning("a namespace could not be swept", namespace=namespaces[0], error=str(error))
+                self._read.pop(namespaces[0], None)
+                self._seen.pop(namespaces[0], None)
+                return
+            for namespace in namespaces:
+                await self._read_all([namespace], versions)
+            return
+        for namespace in namespaces:
+            here = [one for one in stands if one.namespace == namespace]
+            self._read[namespace] = (versions[namespace], here)
+            if self._changed(namespace, versions[namespace], here):
+                await self._look(namespace, here)
+
+    async def _stands(self, namespaces: Sequence[str]) -> list[Standing]:
+        stands, blind = await release.look(self._cluster, namespaces)
         for why in blind:
-            log.warning("part of what stands is out of sight", namespace=namespace, error=why)
+            log.warning("part of what stands is out of sight", namespaces=namespaces, error=why)
         return stands
 
-    async def _held(self) -> list[str]:
-        """Return the enrolled namespaces in which something of ours is said to stand: two cheap questions."""
-        enrolled, policies, pods = await asyncio.gather(
+    async def _held(self) -> dict[str, Versions]:
+        """Return the enrolled namespaces in which something of ours is said to stand, and what is there."""
+        enrolled, ours, pods = await asyncio.gather(
             self._cluster.list(ENROLMENTS),
             self._cluster.list(NETWORK_POLICIES, labels=CASE),
             self._cluster.list(PODS, labels=CASE),
         )
         allowed = {entry["metadata"]["name"] for entry in enrolled}
-        held = {item["metadata"]["namespace"] for item in (*policies, *pods)}
-        held |= await self._frozen()
+        frozen = await self._frozen()
+        held = {item["metadata"]["namespace"] for item in (*ours, *pods)} | set(frozen)
         for namespace in set(self._seen) - held:
             del self._seen[namespace]
-        return sorted(held & allowed)
+            self._read.pop(namespace, None)
+        here = sorted(held & allowed)
+        policies = _by_namespace(await self._cluster.list(NETWORK_POLICIES) if here else ())
+        marked = _by_namespace(pods)
+        return {
+            one: Versions(policies.get(one, ()), (*sorted(frozen.get(one, ())), *marked.get(one, ())))
+            for one in here
+        }
 
-    async def _frozen(self) -> set[str]:
-        """Return the namespaces that have a pod whose credentials are frozen, as far as it can be known now."""
+    async def _frozen(self) -> dict[str, list[str]]:
+        """Return, by namespace, the pods whose credentials are frozen, as far as it can be known now."""
+        frozen: dict[str, list[str]] = defaultdict(list)
         try:
-            return {str(one["spec"]["namespace"]) for one in await self._cluster.list(FREEZES, labels=CASE)}
+            for one in await self._cluster.list(FREEZES, labels=CASE):
+                version = one["metadata"].get("resourceVersion", "")
+                frozen[str(one["spec"]["namespace"])].append(f"{one['metadata']['name']} {version}")
         except FirebreakError:
-            return set()
+            return {}
+        return frozen
 
     async def _roll_call(self, stands: list[Standing]) -> None:
         """Make sure that somebody owns everything that stands; without Temporal nobody can be asked."""
@@ -143,21 +188,16 @@ class Sweeper:
                 log.warning("who owns a containment is not known", incident=incident, error=str(error))
                 return
 
-    async def _changed(self, namespace: str, stands: list[Standing]) -> bool:
-        """Return whether anything is different around what stands in a namespace since the last round.
+    def _changed(self, namespace: str, versions: Versions, stands: list[Standing]) -> bool:
+        """Return whether anything is different around what stands in a namespace since the last time.
 
         What is new is looked at one round later: its own incident verifies it first.
         """
-        policies = await self._cluster.list(NETWORK_POLICIES, namespace)
-        versions = sorted((item["metadata"]["uid"], item["metadata"]["resourceVersion"]) for item in policies)
-        pods = sorted(str(write) for one in stands for write in one.writes)
-        picture = hashlib.sha256(repr((versions, pods)).encode()).hexdigest()
-        if namespace not in self._seen:
-            self._seen[namespace] = ""
-            return False
-        before = self._seen[namespace]
-        self._seen[namespace] = picture
-        return before != picture
+        marks = sorted(str(write) for one in stands for write in one.writes)
+        picture = hashlib.sha256(repr((versions.policies, marks)).encode()).hexdigest()
+        before = self._seen.get(namespace)
+        self._seen[namespace] = "" if before is None else picture
+        return before is not None and before != picture
 
     async def _look(self, namespace: str, stands: list[Standing]) -> None:
         """Tell the owners of what misses something now; if they cannot be told, look again next time."""
@@ -185,3 +225,12 @@ class Sweeper:
             if pod["metadata"]["uid"] == target.uid:
                 return False
         return True
+
+
+def _by_namespace(items: Iterable[Manifest]) -> dict[str, tuple[str, ...]]:
+    """Return the versions of some objects, in order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        metadata = item["metadata"]
+        found[metadata["namespace"]].append(f"{metadata['uid']} {metadata['resourceVersion']}")
+    return {namespace: tuple(sorted(versions)) for namespace, versions in found.items()}
