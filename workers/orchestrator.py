@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 import activities.policies
@@ -137,8 +138,17 @@ async def run(context: Context) -> None:
         voucher=vouching,
         pace=pace,
     )
-    worker = Worker(
-        context.temporal,
+    async with _worker(context.temporal, context, judging):
+        readers = (Reader(context, feeding, expecting, owner) for owner in DETECTING)
+        consumers = [asyncio.create_task(reader.read()) for reader in readers]
+        context.ready()
+        await until_stopped(context, *consumers, asyncio.create_task(expecting.run()))
+
+
+def _worker(temporal: Client, context: Context, judging: Judging) -> Worker:
+    """Return what runs the workflows, and judges."""
+    return Worker(
+        temporal,
         task_queue=ORCHESTRATOR,
         build_id=BUILD_ID,
         workflows=[IncidentWorkflow, RemediationWorkflow],
@@ -149,11 +159,6 @@ async def run(context: Context) -> None:
         max_cached_workflows=2000,
         max_concurrent_workflow_tasks=100,
     )
-    async with worker:
-        readers = (Reader(context, feeding, expecting, owner) for owner in DETECTING)
-        consumers = [asyncio.create_task(reader.read()) for reader in readers]
-        context.ready()
-        await until_stopped(context, *consumers, asyncio.create_task(expecting.run()))
 
 
 AGENT = Agent(name=ORCHESTRATOR, run=run)
