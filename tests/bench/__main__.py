@@ -1,159 +1,83 @@
-"""Runs every measurement, prints a table, and writes it as JSON.
+"""Measures, prints a table while it runs, and writes it as JSON: `python -m tests.bench [GROUP…]`."""
 
-`python -m tests.bench graph` measures only the engines that need no stack.
-"""
-
+import argparse
 import asyncio
 import json
-import statistics
 import sys
-import tempfile
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
 from pathlib import Path
 
-from temporalio.worker import Worker
+from tests.bench import containing, graph, store
+from tests.bench.frame import Group, Row, Run
+from tests.bench.machine import Others, facts
 
-from activities.ports import Resource
-from tests.bench import graph, store
-from tests.bench.ceiling import QUEUE, Bare, CeilingWorkflow, Writing
-from tests.bench.ground import Ground, Victim, broken
-
-SAMPLES = 60
-PER_SECOND = 10
-BURST = 100
-REVIEW = Resource("authentication.k8s.io", "v1", "selfsubjectreviews").ref("")
-
-Figures = dict[str, float | str]
+GROUPS: tuple[Group, ...] = (containing.GROUP, graph.GROUP, store.GROUP)
 
 
-def spread(seconds: list[float]) -> tuple[float, float]:
-    """Return the median and the 99th percentile, in milliseconds."""
-    ordered = sorted(seconds)
-    return statistics.median(ordered) * 1000, ordered[
-        min(len(ordered) - 1, round(len(ordered) * 0.99))
-    ] * 1000
+def options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    names = {group.name: group for group in GROUPS}
+    told = "; ".join(f"{group.name}: {group.about}" for group in GROUPS)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"what to measure (default: all). {told}")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures are written")
+    parser.add_argument("--share", type=float, default=1.0, help="of the counts, for a quick look")
+    asked = parser.parse_args(arguments)
+    if unknown := sorted(set(asked.groups) - set(names)):
+        parser.error(f"there is no group {unknown[0]!r}; there are {', '.join(names)}")
+    asked.groups = [names[name] for name in asked.groups] or list(GROUPS)
+    return asked
 
 
-async def paced(what: Callable[[int], Awaitable[datetime]], count: int) -> list[datetime]:
-    """Do something so many times a second; return when each was accepted."""
-    tasks = []
-    for number in range(count):
-        tasks.append(asyncio.create_task(_one(what, number)))
-        await asyncio.sleep(1 / PER_SECOND)
-    return list(await asyncio.gather(*tasks))
+def say(text: str) -> None:
+    """Print one line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
-async def _one(what: Callable[[int], Awaitable[datetime]], number: int) -> datetime:
-    return await what(number)
-
-
-async def ceiling(ground: Ground) -> Figures:
-    """Measure one activity with one bare create, at the same rate on the same servers."""
-    victims = await ground.victims(SAMPLES)
-    who = await ground.cluster.create(
-        REVIEW, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+def line(row: Row, others: float) -> str:
+    """Return one row of the table."""
+    ratio = f"{row.ratio:.2f} ×" if row.ratio is not None else ""
+    goal = row.goal.said(row.unit) if row.goal else ""
+    met = {True: "held", False: "MISSED", None: ""}[row.met]
+    more = "  ".join(
+        f"{name} {value:,.2f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in row.more.items()
     )
-    user = who["status"]["userInfo"]["username"]
-    before = {name: len(stamps) for name, stamps in ground.writes(_spaces(victims), user).items()}
-
-    async def start(number: int) -> datetime:
-        asked = datetime.now(UTC)
-        bare = Bare(victims[number].scene.namespace)
-        await ground.temporal.start_workflow(
-            CeilingWorkflow.run,
-            id=f"bench-{bare.namespace}",
-            task_queue=QUEUE,
-            start_signal="go",
-            start_signal_args=[bare],
-            task_timeout=timedelta(seconds=3),
-        )
-        return asked
-
-    async with Worker(
-        ground.temporal,
-        task_queue=QUEUE,
-        workflows=[CeilingWorkflow],
-        activities=[Writing(ground.cluster).write_bare],
-        build_id="bench",
-    ):
-        accepted = await paced(start, SAMPLES)
-        await asyncio.sleep(3)
-    stamps = ground.writes(_spaces(victims), user)
-    took = [
-        (stamps[victim.scene.namespace][before[victim.scene.namespace]] - accepted[number]).total_seconds()
-        for number, victim in enumerate(victims)
-    ]
-    p50, p99 = spread(took)
-    return {"p50_ms": p50, "p99_ms": p99}
+    value = f"{row.value:,.2f} {row.unit}"
+    return f"{row.name:44} {value:>16} {ratio:>8} {goal:>12} {met:6} others {others:.1f}  {more}".rstrip()
 
 
-async def latency(ground: Ground) -> Figures:
-    """Measure alert accepted → first containment write."""
-    victims = await ground.victims(SAMPLES)
-    accepted = await paced(lambda number: ground.attack(victims[number]), SAMPLES)
-    await ground.contained(victims)
-    stamps = ground.writes(_spaces(victims))
-    took = [
-        max(0.0, (stamps[victim.scene.namespace][0] - accepted[number]).total_seconds())
-        for number, victim in enumerate(victims)
-    ]
-    p50, p99 = spread(took)
-    return {"p50_ms": p50, "p99_ms": p99}
-
-
-async def burst(ground: Ground, *, together: bool) -> Figures:
-    """Measure a burst of compromised pods, from the first alert until the last pod is isolated."""
-    victims = await ground.victims(BURST, together=together)
-    began = datetime.now(UTC)
-    await asyncio.gather(*(ground.attack(victim) for victim in victims))
-    answered = datetime.now(UTC)
-    await ground.contained(victims)
-    stamps = [stamp for each in ground.writes(_spaces(victims)).values() for stamp in each]
-    return {
-        "alerts_answered_s": (answered - began).total_seconds(),
-        "last_isolated_s": (max(stamps) - began).total_seconds(),
-    }
-
-
-def _spaces(victims: list[Victim]) -> list[str]:
-    return sorted({victim.scene.namespace for victim in victims})
-
-
-async def main() -> dict[str, Figures]:
-    """Measure and print."""
-    with tempfile.TemporaryDirectory(prefix="firebreak-bench-", ignore_cleanup_errors=True) as folder:
-        async with broken(Path(folder)) as ground:
-            rows: dict[str, Figures] = {}
-            for name, measure in (
-                ("ceiling, 10/s", ceiling(ground)),
-                ("alert → write, 10/s", latency(ground)),
-                ("burst of 100 as incidents", burst(ground, together=False)),
-                ("burst of 100 as one storm", burst(ground, together=True)),
-            ):
-                rows[name] = await measure
-                print(f"{name:28} " + "  ".join(f"{k} {v:.2f}" for k, v in rows[name].items()), flush=True)  # noqa: T201
+async def measured(groups: Sequence[Group], run: Run) -> list[dict[str, object]]:
+    """Measure groups one after the other, and print each row as soon as it is there."""
+    rows: list[dict[str, object]] = []
+    for group in groups:
+        began, others = time.monotonic(), Others()
+        say(f"· {group.name}: {group.about}")
+        async with aclosing(group.measure(run)) as found:  # type: ignore[type-var]
+            async for row in found:
+                cores = others.since()
+                say(line(row, cores))
+                rows.append({"group": group.name, **row.told(), "other_cores": round(cores, 2)})
+        say(f"  {time.monotonic() - began:.0f} s")
     return rows
 
 
-def say(line: str) -> None:
-    """Print one row as soon as it is there."""
-    print(line, flush=True)  # noqa: T201
-
-
-ALONE: Mapping[str, Callable[[Callable[[str], None]], Mapping[str, Mapping[str, float | str]]]] = {
-    "graph": graph.main,
-    "store": store.main,
-}
-"""Measurements that need no servers, each to be had alone by its name."""
+def main(arguments: Sequence[str]) -> int:
+    """Measure; 1 where a goal is missed."""
+    asked = options(arguments)
+    run = Run(say=lambda text: say(f"  … {text}"), share=asked.share)
+    began = datetime.now(UTC)
+    rows = asyncio.run(measured(asked.groups, run))
+    document = {"at": f"{began:%Y-%m-%dT%H:%M:%SZ}", "share": asked.share, "machine": facts(), "rows": rows}
+    asked.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    missed = [str(row["name"]) for row in rows if row["met"] is False]
+    say(f"{len(rows)} figures, {len(missed)} goals missed{': ' if missed else ''}{', '.join(missed)}")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    chosen = [one for one in sys.argv[1:] if one in ALONE]
-    arguments = [one for one in sys.argv[1:] if one not in ALONE]
-    figures: dict[str, Mapping[str, float | str]] = {}
-    for name in chosen or ALONE:
-        figures |= ALONE[name](say)
-    if not chosen:
-        figures |= asyncio.run(main())
-    Path(arguments[0] if arguments else "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
+    sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,7 @@ Each size runs in a process of its own, so that memory is that of the engine and
 those of this processor, not of the clock: what else the machine does is left out.
 """
 
+import asyncio
 import gc
 import json
 import random
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from activities.graph.documents import Document
 from activities.graph.manifests import gather
 from activities.graph.reach import Reach
 from activities.graph.world import World
+from tests.bench.frame import Goal, Group, Row, Run
 from tests.bench.graph_world import Maker
 
 SIZES = (1.0, 2.0, 10.0)
@@ -34,6 +36,12 @@ LIMITS = {
     "can_10k_s": 3.0,
 }
 """What is promised for the first size."""
+FIGURES = (
+    ("compile a cluster", "compile_s", "s"),
+    ("all pairs of the network", "network_all_pairs_s", "s"),
+    ("one question of reach, p95", "question_p95_ms", "ms"),
+    ("memory of the engines", "memory_mb", "MiB"),
+)
 
 _CLI = "from workers.cli import main; raise SystemExit(main())"
 
@@ -47,7 +55,7 @@ def _timed(into: Figures, name: str) -> Iterator[None]:
     into[name] = time.process_time() - start
 
 
-def measure(size: float) -> Figures:
+def engines(size: float) -> Figures:
     """Measure one size in this process."""
     figures: Figures = {}
     objects = Maker(size).objects()
@@ -109,21 +117,31 @@ def _question(pick: random.Random, namespaces: list[str]) -> dict[str, Any]:
     }
 
 
-def main(say: Callable[[str], None]) -> dict[str, Figures]:
-    """Measure every size and say what exceeds what is promised."""
-    rows: dict[str, Figures] = {"can, 10,000 questions": batch()}
-    for size in SIZES:
+async def measure(run: Run) -> AsyncIterator[Row]:
+    """Measure every size, and hold what is promised of the first to it."""
+    yield _row("10,000 questions of `firebreak can`", batch(), "can_10k_s", "s")
+    for size in SIZES if run.share >= 1 else SIZES[:1]:
+        run.say(f"{size:g} × the size that is promised")
         command = [sys.executable, "-m", "tests.bench.graph", str(size)]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        rows[f"graph, {size:g}×"] = json.loads(told)
-    for name, row in rows.items():
-        say(f"{name:24} " + "  ".join(f"{key} {value:.2f}" for key, value in row.items()))
-    promised = {**rows["graph, 1×"], **rows["can, 10,000 questions"]}
-    for key, limit in LIMITS.items():
-        if promised[key] > limit:
-            say(f"{key} is {promised[key]:.2f}, and {limit:g} is promised")
-    return rows
+        asked = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
+        figures = json.loads(asked.stdout)
+        for name, key, unit in FIGURES:
+            yield _row(f"{name}, {size:g} ×", figures, key, unit, promised=size == SIZES[0])
+
+
+def _row(name: str, figures: Figures, key: str, unit: str, *, promised: bool = True) -> Row:
+    limit = LIMITS.get(key) if promised else None
+    return Row(
+        name=name,
+        value=figures[key],
+        unit=unit,
+        goal=Goal(limit=limit) if limit else None,
+        bound="one core: it is pure Python" if unit != "MiB" else "objects in memory",
+    )
+
+
+GROUP = Group("graph", "who may do what, who may talk to whom, what could be reached", measure)
 
 
 if __name__ == "__main__":
-    json.dump(measure(float(sys.argv[1])), sys.stdout)
+    json.dump(engines(float(sys.argv[1])), sys.stdout)

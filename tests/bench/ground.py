@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from activities.adapters.kubernetes import KubernetesCluster
 from activities.ports import ENROLMENTS, PODS, ROLE_BINDINGS
 from deploy.rbac import executor_binding
 from signals.subjects import MARK_PREFIX, REMEDIATION_EXECUTOR, service_account
+from tests.bench.frame import Run
 from tests.vertical.audit import WRITING
 from tests.vertical.scene import REVERSE_SHELL, Scene
 from tests.vertical.stage import until
@@ -28,6 +30,8 @@ from workers.stack.options import Options
 from workers.stack.run import Stack
 
 EXECUTOR = service_account(REMEDIATION_EXECUTOR)
+CONTAINMENT = "isolate_steps: []\n"
+"""What is measured is the containment: bare pods, and nobody waits for an eviction."""
 AT_ONCE = 20
 """Requests in flight while the ground is prepared."""
 
@@ -121,10 +125,19 @@ class Ground:
 
 
 @asynccontextmanager
-async def broken(root: Path) -> AsyncIterator[Ground]:
-    """Start a durable stack to measure on."""
-    (root / "policy.yaml").write_text("isolate_steps: []\n")  # what is measured is the containment
-    async with Stack(Options(state_dir=root)) as stack:
+async def ground_of(run: Run, **differing: Any) -> AsyncIterator[Ground]:
+    """Start a durable stack to measure on, with options that differ."""
+    run.say("starting a stack")
+    with tempfile.TemporaryDirectory(prefix="firebreak-bench-", ignore_cleanup_errors=True) as folder:
+        async with broken(Path(folder), **differing) as ground:
+            yield ground
+
+
+@asynccontextmanager
+async def broken(root: Path, policy: str = CONTAINMENT, **differing: Any) -> AsyncIterator[Ground]:
+    """Start a durable stack under a policy in a folder."""
+    (root / "policy.yaml").write_text(policy, encoding="utf-8")
+    async with Stack(Options(state_dir=root, **differing)) as stack:
         trusted = ssl.create_default_context(cafile=stack.status.falco_ca_file)
         temporal = await Client.connect(
             stack.status.endpoints.temporal or "", data_converter=pydantic_data_converter

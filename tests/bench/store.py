@@ -8,7 +8,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from activities.graph.chronology import SECOND, When
 from activities.graph.collected import BUILT_IN, Kind
 from activities.graph.projection import Projected
 from activities.graph.recording import DIGEST_BYTES, Begun, Ended, Step
+from tests.bench.frame import Goal, Group, Row, Run
 
 OBJECTS, VERSIONS = 30_000, 500_000
 BODIES = 3_000
@@ -37,8 +38,6 @@ SHARES = {
     "EndpointSlice": 10,
 }
 """Of a hundred objects."""
-
-Figures = dict[str, float | str]
 
 
 def _body(kind: str, number: int) -> bytes:
@@ -107,7 +106,7 @@ class _Growing:
         yield kind, self._begun(which, at, fresh=reborn)
 
 
-def _build(path: Path) -> int:
+def _build(path: Path, versions: int) -> int:
     """Fill a file, and return its last moment."""
     growing = _Growing(path)
     steps: dict[Kind, list[Step]] = {kind: [] for kind in growing.kinds}
@@ -122,7 +121,7 @@ def _build(path: Path) -> int:
     for kind, step in growing.first():
         steps[kind].append(step)
     flush()
-    for number in range(VERSIONS - OBJECTS):
+    for number in range(max(0, versions - OBJECTS)):
         at += APART
         for kind, step in growing.change(at):
             steps[kind].append(step)
@@ -140,12 +139,14 @@ def _took(what: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def main(say: Callable[[str], None]) -> dict[str, Figures]:
-    """Measure and print."""
+async def measure(run: Run) -> AsyncIterator[Row]:
+    """Fill a file, then ask it."""
+    versions = run.count(VERSIONS)
     with tempfile.TemporaryDirectory(prefix="firebreak-store-") as folder:
         path = Path(folder) / "versions.db"
         filled: list[int] = []
-        build = _took(lambda: filled.append(_build(path)))
+        run.say(f"writing {versions:,} versions")
+        build = _took(lambda: filled.append(_build(path, versions)))
         moments = [BEGAN + int((filled[0] - BEGAN) * share) for share in MOMENTS]
         with VersionFile(path) as store:
             counts = store.counts()
@@ -158,17 +159,26 @@ def main(say: Callable[[str], None]) -> dict[str, Figures]:
             state = store.state_at(moments[2])
             every = _took(lambda: sum(1 for _ in store.manifests(state.held)))
             some = _took(lambda: sum(1 for _ in store.manifests(state.held, ["RoleBinding"])))
-    rows: dict[str, Figures] = {
-        "state at any instant": {
-            "objects": counts["objects"],
-            "versions": counts["versions"],
+    yield Row(
+        name="state at any instant",
+        value=max(warm),
+        unit="ms",
+        goal=Goal(limit=100),
+        bound="one core: rows of an index are read and made objects",
+        more={
             "p50_ms": statistics.median(warm),
-            "max_ms": max(warm),
             "first_max_ms": max(cold),
+            "objects": float(counts["objects"]),
+            "versions": float(counts["versions"]),
         },
-        "manifests of a state": {"all_s": every, "role_bindings_s": some},
-        "file": {"MiB": counts["bytes"] / (1 << 20), "written_per_s": counts["versions"] / build},
-    }
-    for name, figures in rows.items():
-        say(f"{name:28} " + "  ".join(f"{key} {value:.2f}" for key, value in figures.items()))
-    return rows
+    )
+    yield Row(name="all manifests of a state", value=every, unit="s", more={"role_bindings_s": some})
+    yield Row(
+        name="versions written",
+        value=counts["versions"] / build,
+        unit="/s",
+        more={"file_mib": counts["bytes"] / (1 << 20)},
+    )
+
+
+GROUP = Group("store", "the context store: any moment of 30,000 objects in 500,000 versions", measure)
