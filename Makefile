@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow crash replay check fix bench docs clean lock
+.PHONY: help setup demo test test-slow node-setup test-node crash replay check fix bench docs clean lock
 
 help: ## Show the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install what is locked into .venv
 
@@ -25,8 +25,8 @@ $(STAMP): requirements.lock pyproject.toml
 	fi
 	@touch $(STAMP)
 
-demo: setup ## Watch incidents being detected, contained, verified and undone on real servers
-	@$(BIN)/firebreak demo
+demo: setup ## Watch incidents being detected, contained, verified and undone on real servers: CLUSTER=node
+	@$(BIN)/firebreak demo $(if $(CLUSTER),--cluster $(CLUSTER))
 
 test: setup ## Run every test that is quick enough to run always (builds the control plane once)
 	@$(BIN)/firebreak doctor --build
@@ -35,6 +35,15 @@ test: setup ## Run every test that is quick enough to run always (builds the con
 test-slow: setup ## Run the tests that wait for real time
 	@$(BIN)/firebreak doctor --build
 	$(BIN)/pytest -q -m slow
+
+NODE_PACKAGES := containerd runc containernetworking-plugins busybox-static nftables conntrack
+
+node-setup: ## Install what a real node needs of the distribution (Debian, Ubuntu; as root)
+	apt-get install --yes --no-install-recommends $(NODE_PACKAGES)
+
+test-node: setup ## Prove containment by packets, tokens and processes on a real node (Linux, root)
+	@$(BIN)/firebreak doctor --build
+	$(BIN)/pytest -q -m node
 
 replay: setup ## Replay every golden history with the code of today, and compare the order of its commands
 	$(BIN)/pytest -q tests/workflows/test_replay.py

@@ -9,6 +9,9 @@ __all__ = ["control_plane"]
 LAST = "test_replay.py"
 """Replays what all other tests of its folder have left."""
 
+ASKED_FOR = ("slow", "node")
+"""Marks of tests that run only where markers are chosen."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let people ask the real API server about more than one random world."""
@@ -17,9 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is slow unless markers are chosen, and put the replays last, whatever order was drawn."""
+    """Leave out what must be asked for unless markers are chosen, and put the replays last."""
     if not config.getoption("markexpr"):
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+        asked = [item for item in items if any(item.get_closest_marker(mark) for mark in ASKED_FOR)]
+        config.hook.pytest_deselected(items=asked)
+        items[:] = [item for item in items if item not in asked]
     items.sort(key=lambda item: item.path.name == LAST)

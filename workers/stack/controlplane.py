@@ -24,13 +24,13 @@ from signals.errors import StackError
 from workers import settings
 from workers.stack import releases, toolchain
 from workers.stack.layout import shipped
-from workers.stack.modules import BINARIES, MODULES
+from workers.stack.modules import MODULES, Module
 from workers.stack.progress import OnProgress, Progress, unheard
 
 LOCK_PAUSE = 1.0
 OLDEST_MINOR = 30
 """ValidatingAdmissionPolicy, which holds our agents in their cages, is served from Kubernetes 1.30 on."""
-VERSIONED = ("kube-apiserver", "kube-controller-manager")
+VERSIONED = ("kube-apiserver", "kube-controller-manager", "kubelet", "kube-proxy", "kube-scheduler")
 
 
 class Source(StrEnum):
@@ -50,28 +50,33 @@ class Found:
     source: Source
 
 
-def cache() -> Path:
+def cache(modules: Sequence[Module] = MODULES) -> Path:
     """Return the folder of this set of modules on this platform, named after their content."""
     digest = sha256(f"{platform.system()} {platform.machine()}".encode())
-    for module in MODULES:
-        for file in ("go.mod", "go.sum"):
+    for module in modules:
+        for file in module.sources:
             digest.update(shipped("controlplane", module.folder, file).read_bytes())
         digest.update(module.linker_flags.encode())
     return settings.cache_dir() / "controlplane" / digest.hexdigest()[:16]
 
 
-def look() -> dict[str, Found]:
+def look(modules: Sequence[Module] = MODULES) -> dict[str, Found]:
     """Return what is here already, by name. Nothing is fetched or built."""
-    found = (_look(name) for name in BINARIES)
+    folder = cache(modules)
+    found = (_look(name, folder) for name in _binaries(modules))
     return {one.name: one for one in found if one}
 
 
-def _look(name: str) -> Found | None:
+def _binaries(modules: Sequence[Module]) -> tuple[str, ...]:
+    return tuple(name for module in modules for name in module.packages)
+
+
+def _look(name: str, folder: Path) -> Found | None:
     assets, on_path = settings.assets_dir(), shutil.which(name)
     places = (
         (assets / name if assets else None, Source.ASSETS),
         (Path(on_path) if on_path else None, Source.PATH),
-        (cache() / name, Source.CACHE),
+        (folder / name, Source.CACHE),
     )
     for path, source in places:
         if path and os.access(path, os.X_OK) and path.is_file() and _new_enough(name, path):
@@ -90,20 +95,21 @@ def _new_enough(name: str, path: Path) -> bool:
     return bool(minor and int(minor[1]) >= OLDEST_MINOR)
 
 
-async def resolve(on_progress: OnProgress = unheard) -> dict[str, Path]:
+async def resolve(on_progress: OnProgress = unheard, modules: Sequence[Module] = MODULES) -> dict[str, Path]:
     """Return the path of every binary; what is not here is fetched or built, which may take minutes.
 
     Raises:
         StackError: something is neither here nor could be fetched or built.
     """
-    found = await asyncio.to_thread(look)
-    if len(found) < len(BINARIES):
-        async with _alone(on_progress) as folder:
-            found = await asyncio.to_thread(look)  # another may have built it while we waited
-            await _fetch([name for name in BINARIES if name not in found], folder, on_progress)
-            found = await asyncio.to_thread(look)
-            await _build([name for name in BINARIES if name not in found], folder, on_progress)
-            found = await asyncio.to_thread(look)
+    wanted = _binaries(modules)
+    found = await asyncio.to_thread(look, modules)
+    if len(found) < len(wanted):
+        async with _alone(modules, on_progress) as folder:
+            found = await asyncio.to_thread(look, modules)  # another may have built it while we waited
+            await _fetch([name for name in wanted if name not in found], folder, on_progress)
+            found = await asyncio.to_thread(look, modules)
+            await _build(modules, [name for name in wanted if name not in found], folder, on_progress)
+            found = await asyncio.to_thread(look, modules)
     return {name: one.path for name, one in found.items()}
 
 
@@ -122,16 +128,18 @@ async def _fetch(names: Sequence[str], folder: Path, on_progress: OnProgress) ->
             on_progress(Progress(phase=f"{name} is not fetched: {reason}", elapsed=0.0))
 
 
-async def _build(names: Sequence[str], folder: Path, on_progress: OnProgress) -> None:
-    for module in MODULES:
+async def _build(
+    modules: Sequence[Module], names: Sequence[str], folder: Path, on_progress: OnProgress
+) -> None:
+    for module in modules:
         if wanted := [name for name in module.packages if name in names]:
             await toolchain.build(module, wanted, folder, on_progress)
 
 
 @asynccontextmanager
-async def _alone(on_progress: OnProgress) -> AsyncIterator[Path]:
-    """Be the only one that fills the cache; two who start at once build once."""
-    folder = cache()
+async def _alone(modules: Sequence[Module], on_progress: OnProgress) -> AsyncIterator[Path]:
+    """Be the only one that fills a folder of the cache; two who start at once build once."""
+    folder = cache(modules)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = folder.with_suffix(".lock").open("w")

@@ -3,11 +3,13 @@
 import json
 import secrets
 from datetime import timedelta
+from pathlib import Path
 
 from deploy.bus import client_certificates
 from deploy.people import LEAD_GROUP, ONCALL_GROUP
 from signals.subjects import AGENTS, BREAK_GLASS_GROUP, OPERATOR
 from workers.stack.layout import Layout, write_private
+from workers.stack.node.place import ENFORCER, NODE, NODE_ADDRESS
 from workers.stack.pki import CLIENT, SERVER, Authority, Subject, service_account_key, signing_key
 
 PEOPLE = {"oncall": ONCALL_GROUP, "lead": LEAD_GROUP}
@@ -27,8 +29,8 @@ SHORT_LIFE = timedelta(days=1)
 """Life of what is made anew while the stack runs: see `workers.stack.rotation`."""
 
 
-def make(layout: Layout, *, embedded: bool) -> None:
-    """Make what the bus, the envelopes, the alert receiver and an embedded control plane need.
+def make(layout: Layout, *, embedded: bool, real_node: bool = False) -> None:
+    """Make what the bus, the envelopes, the alert receiver, an embedded control plane and its node need.
 
     Raises:
         StackError: an authority of an earlier run cannot be read.
@@ -39,6 +41,8 @@ def make(layout: Layout, *, embedded: bool) -> None:
     falco(layout)
     if embedded:
         _control_plane(layout)
+    if real_node:
+        _node(Authority(layout.pki, "ca"), layout.pki)
 
 
 def _control_plane(layout: Layout) -> None:
@@ -62,6 +66,19 @@ def _control_plane(layout: Layout) -> None:
         cluster.issue(folder, person, Subject(name=person, groups=(group,)))
     Authority(folder, "front-proxy-ca").issue(folder, "front-proxy", Subject(name="front-proxy-client"))
     service_account_key(folder)
+
+
+def _node(cluster: Authority, folder: Path) -> None:
+    """Make the certificates of the node's servers, and the one with which the API server speaks to kubelet."""
+    kubelet = Subject(name=f"system:node:{NODE}", groups=("system:nodes",))
+    cluster.issue(folder, "kubelet", kubelet)
+    server = Subject(name=kubelet.name, hosts=(NODE,), addresses=(NODE_ADDRESS,), usages=(SERVER,))
+    cluster.issue(folder, "kubelet-server", server)
+    cluster.issue(folder, "kubelet-client", Subject(name="kube-apiserver", groups=ADMINISTRATORS))
+    cluster.issue(folder, "kube-proxy", Subject(name="system:kube-proxy"))
+    cluster.issue(folder, ENFORCER, Subject(name=ENFORCER, groups=ADMINISTRATORS))
+    scheduler = Subject(name="system:kube-scheduler", addresses=LOOPBACK, usages=(CLIENT, SERVER))
+    cluster.issue(folder, "scheduler", scheduler)
 
 
 def bus(layout: Layout) -> None:

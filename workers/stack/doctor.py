@@ -15,7 +15,8 @@ from signals.errors import SettingsInvalid, StackError
 from workers import settings, slack_doctor
 from workers.stack import controlplane, golang, ports, state, wheels
 from workers.stack.layout import Layout
-from workers.stack.modules import BINARIES
+from workers.stack.modules import BINARIES, NODE_MODULES
+from workers.stack.node import tools
 
 OLDEST_PYTHON = (3, 11)
 PACKAGES = ("signals", "activities", "workflows", "workers", "deploy")
@@ -31,6 +32,8 @@ class Verdict(StrEnum):
     GOOD = "good"
     LATER = "later"
     """Missing, and the next start gets it by itself."""
+    OPTIONAL = "optional"
+    """Missing, and only what must be asked for needs it."""
     BAD = "bad"
     """Missing, and a person must act."""
 
@@ -52,6 +55,7 @@ def examine(root: Path) -> list[Finding]:
         _wheels,
         _control_plane,
         _ports,
+        lambda: _node(root),
         lambda: _folder("state folder", root, STATE_BYTES),
         lambda: _running(root),
         _slack,
@@ -117,6 +121,18 @@ def _control_plane() -> list[Finding]:
         )
         findings.append(Finding(what=name, verdict=verdict, detail=detail, cure=None if how else cure))
     return findings + _folder("cache", settings.cache_dir(), BUILD_BYTES)
+
+
+def _node(root: Path) -> list[Finding]:
+    """Say whether `--cluster node` would work."""
+    findings = [
+        Finding(what="real node", verdict=Verdict.OPTIONAL, detail=f"needs {one.what}: {one.cure}")
+        for one in tools.missing(root)
+    ]
+    if findings:
+        return findings
+    built = len(controlplane.look(NODE_MODULES)) == sum(len(module.packages) for module in NODE_MODULES)
+    return [_good("real node", f"can run here{'' if built else '; built by the first `up --cluster node`'}")]
 
 
 def _ports() -> list[Finding]:

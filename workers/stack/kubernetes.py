@@ -5,6 +5,7 @@ from pathlib import Path
 
 from workers.stack import credentials, health, kubeconfig
 from workers.stack.layout import Layout, shipped
+from workers.stack.node.place import NODE_ADDRESS, Place
 from workers.stack.ports import HOST, Ports
 from workers.stack.process import Server
 
@@ -34,6 +35,8 @@ CONTROLLERS = (
     "resourcequota-controller",
     "taint-eviction-controller",
 )
+OF_REAL_NODES = ("node-lifecycle-controller", "pod-garbage-collector-controller")
+"""The first takes away the taint of a node that has become ready."""
 
 
 def servers(
@@ -43,17 +46,21 @@ def servers(
     environment: Mapping[str, str],
     *,
     durable: bool = True,
+    real_node: bool = False,
 ) -> tuple[Server, ...]:
     """Write the control plane's kubeconfigs and return its servers, in the order in which they start.
 
-    `durable=False` lets etcd skip its fsync: for tests whose state nobody wants back.
+    `durable=False` lets etcd skip its fsync: for tests whose state nobody wants back. With a real node, kwok
+    plays none.
     """
     _kubeconfigs(layout, f"https://{ports.address('kube-apiserver')}")
     return (
         _etcd(layout, ports, binaries["etcd"], environment, durable=durable),
-        _apiserver(layout, ports, binaries["kube-apiserver"], environment),
-        _controller_manager(layout, ports, binaries["kube-controller-manager"], environment),
-        _kwok(layout, ports, binaries["kwok"], environment),
+        _apiserver(layout, ports, binaries["kube-apiserver"], environment, real_node=real_node),
+        _controller_manager(
+            layout, ports, binaries["kube-controller-manager"], environment, real_node=real_node
+        ),
+        *(() if real_node else (_kwok(layout, ports, binaries["kwok"], environment),)),
     )
 
 
@@ -93,15 +100,16 @@ def _etcd(
     )
 
 
-def _apiserver(layout: Layout, ports: Ports, binary: Path, environment: Mapping[str, str]) -> Server:
+def _apiserver(
+    layout: Layout, ports: Ports, binary: Path, environment: Mapping[str, str], *, real_node: bool
+) -> Server:
     pki = layout.pki
     command = (
         str(binary),
         f"--etcd-servers=http://{ports.address('etcd')}",
         f"--bind-address={HOST}",
-        f"--advertise-address={HOST}",
         f"--secure-port={ports['kube-apiserver']}",
-        "--endpoint-reconciler-type=none",
+        *(_to_the_node(layout) if real_node else ALONE),
         f"--tls-cert-file={pki / 'apiserver.crt'}",
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
@@ -126,6 +134,23 @@ def _apiserver(layout: Layout, ports: Ports, binary: Path, environment: Mapping[
         probe=health.http(f"https://{ports.address('kube-apiserver')}/readyz", trust),
         after=("etcd",),
         rank=3,
+    )
+
+
+ALONE = (f"--advertise-address={HOST}", "--endpoint-reconciler-type=none")
+"""An API server that no pod will look for."""
+
+
+def _to_the_node(layout: Layout) -> tuple[str, ...]:
+    """Return how the API server is found by pods, and how it reaches and believes kubelet."""
+    return (
+        f"--advertise-address={NODE_ADDRESS}",
+        "--endpoint-reconciler-type=lease",
+        f"--egress-selector-config-file={Place(layout.root).egress}",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--kubelet-certificate-authority={layout.pki / 'ca.crt'}",
+        f"--kubelet-client-certificate={layout.pki / 'kubelet-client.crt'}",
+        f"--kubelet-client-key={layout.pki / 'kubelet-client.key'}",
     )
 
 
@@ -161,7 +186,9 @@ def _audit(layout: Layout) -> tuple[str, ...]:
     )
 
 
-def _controller_manager(layout: Layout, ports: Ports, binary: Path, environment: Mapping[str, str]) -> Server:
+def _controller_manager(
+    layout: Layout, ports: Ports, binary: Path, environment: Mapping[str, str], *, real_node: bool
+) -> Server:
     pki, config = layout.pki, layout.kubeconfig("controller-manager")
     command = (
         str(binary),
@@ -179,7 +206,7 @@ def _controller_manager(layout: Layout, ports: Ports, binary: Path, environment:
         f"--root-ca-file={pki / 'ca.crt'}",
         f"--cluster-signing-cert-file={pki / 'ca.crt'}",
         f"--cluster-signing-key-file={pki / 'ca.key'}",
-        f"--controllers={','.join(CONTROLLERS)}",
+        f"--controllers={','.join(CONTROLLERS + (OF_REAL_NODES if real_node else ()))}",
         "--concurrent-gc-syncs=5",
         "--v=1",
     )

@@ -22,6 +22,8 @@ class Module:
     core_seconds: float
     stamp: str = ""
     """Linker flags; `{version}`, `{major}` and `{minor}` are filled in."""
+    sources: tuple[str, ...] = ("go.mod", "go.sum")
+    """What of its folder is built; more than these two where the program is our own."""
 
     @property
     def version(self) -> str:
@@ -35,11 +37,17 @@ class Module:
     @property
     def linker_flags(self) -> str:
         """What the linker is told: no symbols, and the version that the binary says it has."""
+        if not self.stamp:
+            return "-s -w"
         major, minor, _ = self.version.removeprefix("v").split(".", 2)
         return f"-s -w {self.stamp.format(version=self.version, major=major, minor=minor)}".strip()
 
 
 _KUBERNETES_VERSION = "-X k8s.io/component-base/version.git"
+_KUBERNETES_STAMP = (
+    f"{_KUBERNETES_VERSION}Version={{version}} {_KUBERNETES_VERSION}Major={{major}} "
+    f"{_KUBERNETES_VERSION}Minor={{minor}}"
+)
 
 MODULES = (
     Module(
@@ -65,8 +73,31 @@ MODULES = (
         },
         fetch_seconds=35,
         core_seconds=650,
-        stamp=f"{_KUBERNETES_VERSION}Version={{version}} {_KUBERNETES_VERSION}Major={{major}} "
-        f"{_KUBERNETES_VERSION}Minor={{minor}}",
+        stamp=_KUBERNETES_STAMP,
     ),
 )
 BINARIES = tuple(name for module in MODULES for name in module.packages)
+
+NODE_MODULES = (
+    Module(
+        folder="node",
+        requires="k8s.io/kubernetes",
+        packages={
+            "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+            "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+            "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+        },
+        fetch_seconds=10,
+        core_seconds=700,
+        stamp=_KUBERNETES_STAMP,
+    ),
+    Module(
+        folder="podtool",
+        requires="",
+        packages={"podtool": "firebreak.dev/controlplane/podtool"},
+        fetch_seconds=1,
+        core_seconds=20,
+        sources=("go.mod", "main.go"),
+    ),
+)
+"""What a real node needs beside the control plane. Kept apart: who has no such node does not build it."""

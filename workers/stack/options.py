@@ -7,13 +7,16 @@ from pydantic import BaseModel
 
 from signals.subjects import AGENTS
 from workers.stack.agents import COMMAND
+from workers.stack.node.rules import Enforcement
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
     """What to start. It travels to a detached supervisor as JSON."""
 
     state_dir: Path
-    cluster: Literal["kubernetes", "memory"] = "kubernetes"
+    cluster: Literal["kubernetes", "memory", "node"] = "kubernetes"
+    enforcement: Enforcement = "cut"
+    """What the node's data plane does of NetworkPolicies."""
     context: str | None = None
     """A context of the user's own kubeconfig, instead of the embedded control plane. Never implied."""
     kubeconfig: Path | None = None
@@ -30,4 +33,9 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     @property
     def embedded(self) -> bool:
         """Whether the Kubernetes control plane is ours to run."""
-        return self.cluster == "kubernetes" and self.context is None
+        return self.cluster != "memory" and self.context is None
+
+    @property
+    def real_node(self) -> bool:
+        """Whether pods run, on a node of ours."""
+        return self.cluster == "node"

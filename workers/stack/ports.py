@@ -37,6 +37,7 @@ NAMES = (
     "kwok",
     "falco",
     "audit",
+    "kube-scheduler",
 )
 """What stands in a block, in this order; the agents' metrics follow. Only ever added to at the end."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from signals.errors import FirebreakError
-from workers.stack.modules import MODULES
+from workers.stack.modules import MODULES, NODE_MODULES
 
 CONNECT_SECONDS = 5.0
 EXECUTABLE = 0o755
@@ -52,13 +52,13 @@ def release(binary: str) -> Release | None:
     architecture = MACHINES.get(platform.machine().lower())
     if platform.system() != "Linux" or architecture is None:
         return None
-    module = next(module for module in MODULES if binary in module.packages)
-    version = module.version
-    if module.folder == "kubernetes":
-        url = f"https://{KUBERNETES_HOST}/release/{version}/bin/linux/{architecture}/{binary}"
+    module = next(module for module in (*MODULES, *NODE_MODULES) if binary in module.packages)
+    if module.requires == "k8s.io/kubernetes":
+        url = f"https://{KUBERNETES_HOST}/release/{module.version}/bin/linux/{architecture}/{binary}"
         return Release(url=url, checksum_url=f"{url}.sha256")
     if module.folder != "etcd":
         return None
+    version = module.version
     folder = f"https://{GITHUB_HOST}/etcd-io/etcd/releases/download/{version}"
     archive = f"etcd-{version}-linux-{architecture}"
     return Release(

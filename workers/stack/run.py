@@ -13,12 +13,14 @@ from typing import Self
 from signals.errors import FirebreakError
 from signals.subjects import CONTEXT_STORE, RBAC_AUDITOR
 from workers import settings
-from workers.stack import agents, controlplane, credentials, kubernetes, nats, state, temporal
+from workers.stack import agents, credentials, kubernetes, nats, state, temporal
 from workers.stack.access import of_administrator, of_context
 from workers.stack.api import Access, Api
+from workers.stack.building import resolved
 from workers.stack.install import add_nodes, agent_kubeconfigs, cluster_uid, install
 from workers.stack.layout import Layout
 from workers.stack.metrics import MetricsServer
+from workers.stack.node import servers as node
 from workers.stack.options import Options
 from workers.stack.ports import HOST, Ports, reserve
 from workers.stack.process import Server
@@ -94,12 +96,15 @@ class Stack:
         await self._exit.aclose()
 
     async def _start(self, starting: AsyncExitStack) -> None:
-        binaries = await controlplane.resolve(self._on_progress) if self.options.embedded else {}
+        binaries = await resolved(self.options, self._on_progress)
         began = time.monotonic()
         self.layout.make()
         ports = reserve(self.layout.ports)
         starting.callback(ports.guard.close)
-        await asyncio.to_thread(credentials.make, self.layout, embedded=self.options.embedded)
+        options = self.options
+        await asyncio.to_thread(
+            credentials.make, self.layout, embedded=options.embedded, real_node=options.real_node
+        )
         self._endpoints = self._where(ports)
         processes = self._agent_processes()
         await self._serve_metrics(starting, ports, processes)
@@ -108,7 +113,7 @@ class Stack:
         core = self._core(ports, binaries)
         self._supervisor.add(core)
         uid, ends = None, None
-        if self.options.cluster == "kubernetes":
+        if self.options.cluster != "memory":
             uid, ends = await self._install(processes)
         self._say("starting agents", began)
         needed = tuple(server.name for server in core if server.name in NEEDED_BY_AGENTS)
@@ -128,14 +133,16 @@ class Stack:
         starting.callback(task.cancel)
 
     def _core(self, ports: Ports, binaries: Mapping[str, Path]) -> tuple[Server, ...]:
-        servers = (
+        servers: tuple[Server, ...] = (
             temporal.server(self.layout, ports, self._environment),
             nats.server(self.layout, ports, self._environment),
         )
         if not self.options.embedded:
             return servers
-        durable = self.options.durable
-        return servers + kubernetes.servers(self.layout, ports, binaries, self._environment, durable=durable)
+        told = (self.layout, ports, binaries, self._environment)
+        options = self.options
+        servers += kubernetes.servers(*told, durable=options.durable, real_node=options.real_node)
+        return servers + (node.servers(*told, options.enforcement) if options.real_node else ())
 
     async def _serve_metrics(
         self, starting: AsyncExitStack, ports: Ports, processes: tuple[str, ...]
@@ -153,7 +160,7 @@ class Stack:
         access = await self._access()
         async with Api(access) as api:
             await install(api)
-            if self.options.embedded:
+            if self.options.embedded and not self.options.real_node:
                 await add_nodes(api)
             ends = await agent_kubeconfigs(api, self.layout, processes)
             return await cluster_uid(api), ends
@@ -193,7 +200,7 @@ class Stack:
                 self.layout,
                 ports,
                 process,
-                cluster=self.options.cluster,
+                cluster="memory" if self.options.cluster == "memory" else "kubernetes",
                 metrics_port=ports.metrics(position),
                 given={
                     "cluster_name": self.options.context or "local",
@@ -214,7 +221,7 @@ class Stack:
     def _where(self, ports: Ports) -> state.Endpoints:
         receives = agents.receives_alerts(self.options.agents)
         audits = RBAC_AUDITOR in self._agent_processes()
-        cluster = self.options.cluster == "kubernetes"
+        cluster = self.options.cluster != "memory"
         return state.Endpoints(
             falco=f"https://{HOST}:{ports['falco']}/" if receives else None,
             audit=f"https://{HOST}:{ports['audit']}/audit" if audits else None,

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from signals.errors import StackError
 from workers import settings
-from workers.stack import agents, controlplane, state
+from workers.stack import agents, state
+from workers.stack.building import resolved
 from workers.stack.layout import Layout
 from workers.stack.options import Options
 from workers.stack.progress import OnProgress, unheard
@@ -62,8 +63,7 @@ async def detached(options: Options, on_progress: OnProgress = unheard) -> state
     layout = Layout(options.state_dir.absolute())
     if (holder := state.supervisor(layout.root)) is not None:
         raise state.already_runs(layout.root, holder)
-    if options.embedded:
-        await controlplane.resolve(on_progress)
+    await resolved(options, on_progress)
     process = await asyncio.to_thread(_spawn, options, layout)
     deadline = time.monotonic() + DETACHED_PATIENCE
     while time.monotonic() < deadline:

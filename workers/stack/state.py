@@ -84,6 +84,10 @@ class Status(BaseModel, frozen=True):
     attention: tuple[str, ...] = ()
     """What the agents that serve want a person to see to, like a policy that waits for its approval."""
 
+    def has(self, name: str) -> bool:
+        """Say whether this stack has a process of this name."""
+        return any(process.name == name for process in self.processes)
+
     def process(self, name: str) -> Process:
         """Return one process by name.
 

@@ -28,7 +28,7 @@ async def build(module: Module, binaries: Sequence[str], into: Path, on_progress
     with tempfile.TemporaryDirectory(dir=into, prefix=".building-") as temporary:
         work = Path(temporary)
         (work / "out").mkdir()
-        for file in ("go.mod", "go.sum"):
+        for file in module.sources:
             shutil.copyfile(shipped("controlplane", module.folder, file), work / file)
         packages = [module.packages[name] for name in binaries]
         environment = {**settings.inherited(), **ENVIRONMENT, **toolchain}

@@ -11,6 +11,7 @@ from activities.ports import (
     DEPLOYMENTS,
     NAMESPACES,
     NETWORK_POLICIES,
+    NODES,
     POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
@@ -47,8 +48,9 @@ async def put_up(cluster: Cluster, *, memory: bool) -> None:
     Raises:
         StackError: the pods do not run in time.
     """
+    nodes = {node["metadata"]["name"] for node in await patiently(lambda: cluster.list(NODES))}
     for manifest in manifests():
-        await created(cluster, manifest)
+        await created(cluster, _placed(manifest, nodes))
     old = await patiently(lambda: cluster.list(PODS, NAMESPACE))
     for pod in old:
         await _delete(cluster, pod)
@@ -56,6 +58,14 @@ async def put_up(cluster: Cluster, *, memory: bool) -> None:
         for deployment in await cluster.list(DEPLOYMENTS, NAMESPACE):
             await controlled(cluster, deployment)
     await _running(cluster, gone={pod["metadata"]["uid"] for pod in old})
+
+
+def _placed(manifest: Manifest, nodes: Collection[str]) -> Manifest:
+    """Leave it to a scheduler where pods go whose node is not there; where kwok plays the nodes, there is none."""
+    pod = manifest.get("spec", {}).get("template", {}).get("spec", {})
+    if nodes and pod.get("nodeName") not in nodes:
+        pod.pop("nodeName", None)
+    return manifest
 
 
 async def victims(

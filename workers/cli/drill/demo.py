@@ -7,6 +7,7 @@ memory cluster meanwhile.
 import asyncio
 from argparse import Namespace
 from pathlib import Path
+from typing import Literal
 
 from workers.cli.drill import asking
 from workers.cli.drill import run as drill
@@ -26,15 +27,17 @@ class Demo:
         """Decide by person or by script, as the options and the terminal say."""
         self._live = drill.attended(options)
         self._board = Board.of(options)
+        self._cluster: Literal["kubernetes", "node"] = options.cluster
         self._ask = asking.person if self._live else asking.script(self._board)
 
     async def run(self, root: Path) -> list[drill.Outcome]:
         """Play with stacks in folders of `root`, and return how each scenario ended."""
         with Telling(self._board) as heard:
             first = await self._while_building(root, heard)
-            async with drill.own_stack(root / "kubernetes", "kubernetes", heard) as status:
+            async with drill.own_stack(root / "kubernetes", self._cluster, heard) as status:
                 heard.over()
-                self._board.say("A real Kubernetes control plane, Temporal and NATS run on this machine.")
+                what = "one-node Kubernetes" if self._cluster == "node" else "Kubernetes control plane"
+                self._board.say(f"A real {what}, Temporal and NATS run on this machine.")
                 rest = await self._play(status, "all")
                 await self._stay(status)
         return first + rest

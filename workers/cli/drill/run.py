@@ -41,6 +41,10 @@ ORDER = (
 """The order in which all are played; others come after."""
 
 
+NODE_CROWD = 20
+"""Most pods that a scenario may attack at once where they really run."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How one scenario ended."""
@@ -120,7 +124,7 @@ def folder(state: Path | None) -> Iterator[Path]:
 
 @asynccontextmanager
 async def own_stack(
-    root: Path, cluster: Literal["kubernetes", "memory"], heard: OnProgress
+    root: Path, cluster: Literal["kubernetes", "memory", "node"], heard: OnProgress
 ) -> AsyncIterator[Status]:
     """Yield a stack that ends with us."""
     async with Stack(Options(state_dir=root, cluster=cluster), heard) as stack:
@@ -161,6 +165,8 @@ def unplayable(scenario: Scenario, target: Target) -> str:
     """Return why a scenario cannot be played on this stack, or nothing if it can."""
     if scenario.killed and target.memory:
         return "on a memory cluster all agents are one process, and the cluster dies with it"
+    if scenario.crowd > NODE_CROWD and target.status and target.status.has("kubelet"):
+        return f"{scenario.crowd} real pods are more than one node starts in a minute"
     own = target.memory or (target.status is not None and target.status.endpoints.audit_log is not None)
     if scenario.namespace != NAMESPACE and not own:
         return f"a drill puts nothing into {scenario.namespace} of a cluster that is not its own"

@@ -7,6 +7,12 @@ from workers.cli.verb import Verb
 
 def arguments(parser: ArgumentParser) -> None:
     """Add how to decide."""
+    parser.add_argument(
+        "--cluster",
+        choices=("kubernetes", "node"),
+        default="kubernetes",
+        help="node: with a real node, so that pods run (Linux, root; default: kubernetes)",
+    )
     parser.add_argument("--yes", action="store_true", help="decide by script also at a terminal")
 
 

@@ -46,6 +46,7 @@ def _show(findings: "list[Finding]") -> None:
     marks = {
         Verdict.GOOD: harmless("✔", "green"),
         Verdict.LATER: harmless("…", "yellow"),
+        Verdict.OPTIONAL: harmless("·", "dim"),
         Verdict.BAD: harmless("✘", "bold red"),
     }
     screen = Screen()

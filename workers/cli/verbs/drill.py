@@ -18,7 +18,7 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cluster",
-        choices=("kubernetes", "memory"),
+        choices=("kubernetes", "memory", "node"),
         help="where no stack runs: what kind to start for the drill (default: kubernetes)",
     )
     parser.add_argument("--yes", action="store_true", help="decide by script also at a terminal")

@@ -14,9 +14,17 @@ def arguments(parser: ArgumentParser) -> None:
     """Add which cluster, and whether to stay in the foreground."""
     parser.add_argument(
         "--cluster",
-        choices=("kubernetes", "memory"),
+        choices=("kubernetes", "memory", "node"),
         default="kubernetes",
-        help="kubernetes: a real control plane on this machine; memory: a dictionary (default: kubernetes)",
+        help="kubernetes: a real control plane on this machine; node: with a real node too, so that pods run"
+        " (Linux, root); memory: a dictionary (default: kubernetes)",
+    )
+    parser.add_argument(
+        "--enforcement",
+        choices=("cut", "keep", "none"),
+        default="cut",
+        help="what a real node makes of NetworkPolicies. cut: open connections end too; keep: only new ones are"
+        " refused; none: nothing is enforced (default: cut)",
     )
     parser.add_argument("--detach", action="store_true", help="return when it is ready")
     parser.add_argument(
@@ -43,8 +51,8 @@ def run(options: Namespace) -> int:
     from workers.stack.options import Options
     from workers.stack.serve import detached, foreground
 
-    if options.context and options.cluster == "memory":
-        raise BadInput("--context names a real cluster; it cannot be combined with --cluster memory.")
+    if options.context and options.cluster != "kubernetes":
+        raise BadInput(f"--context names a cluster of yours; leave out --cluster {options.cluster}.")
     if options.kubeconfig and not options.context:
         raise BadInput("--kubeconfig needs --context: a cluster is never implied.")
     if options.policy:
@@ -52,6 +60,7 @@ def run(options: Namespace) -> int:
     wanted = Options(
         state_dir=state_dir(options),
         cluster=options.cluster,
+        enforcement=options.enforcement,
         context=options.context,
         kubeconfig=options.kubeconfig,
         settings=named("slack_"),

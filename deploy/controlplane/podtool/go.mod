@@ -1,0 +1,3 @@
+module firebreak.dev/controlplane/podtool
+
+go 1.26.0
