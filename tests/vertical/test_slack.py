@@ -1,6 +1,7 @@
 """From an alert to a message in Slack, from a click to the cluster and back: everything real but Slack itself."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -10,16 +11,19 @@ import pytest_asyncio
 from activities.ports import COMMANDS, Manifest
 from signals.incidents import Incident, IncidentState
 from signals.subjects import LIAISON, NAMESPACE
-from tests.slack.fake import APP_TOKEN, CHANNEL, TEAM, TOKEN, FakeSlack, buttons, member, seen
+from tests.nats_server import free_port
+from tests.slack.fake import APP_TOKEN, CHANNEL, SECRET, TEAM, TOKEN, FakeSlack, buttons, member, post, seen
 from tests.vertical.scene import ATTACKER, REVERSE_SHELL, Scene
 from tests.vertical.stage import Stage, settled, staged, until
 from tests.vertical.test_record import entries
+from workers.slack_doors import PATH
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
 ANA, BEN, EVE = "U0ANA", "U0BEN", "U0EVE"
 POLICY = f"""
 isolate_steps: []
+approval_seconds: 60
 people:
 - name: ana
   roles: [lead]
@@ -38,6 +42,8 @@ class Workspace:
 
     stage: Stage
     slack: FakeSlack
+    door: str
+    """Where the liaison takes signed requests."""
 
     async def asked(self, here: Scene) -> tuple[Incident, Manifest]:
         """Return an incident that waits for a person, and the pod; its message is there."""
@@ -75,13 +81,15 @@ class Workspace:
 async def workspace(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Workspace]:
     root = tmp_path_factory.mktemp("slack")
     settings = {"slack_team": TEAM, "slack_channel": CHANNEL}
-    for name, text in (("slack_token_file", TOKEN), ("slack_app_token_file", APP_TOKEN)):
+    secrets = {"token_file": TOKEN, "app_token_file": APP_TOKEN, "signing_secret_file": SECRET}
+    for name, text in ((f"slack_{name}", text) for name, text in secrets.items()):
         (root / name).write_text(text)
         settings[name] = str(root / name)
+    port = free_port()
     async with FakeSlack(users={user: member(user) for user in (ANA, BEN, EVE)}) as slack:
-        told = {**settings, "slack_url": slack.url}
+        told = {**settings, "slack_url": slack.url, "slack_port": port}
         async with staged(root, policy=POLICY, settings=told) as stage:
-            yield Workspace(stage, slack)
+            yield Workspace(stage, slack, f"http://127.0.0.1:{port}{PATH}")
 
 
 async def test_an_alert_becomes_a_message_a_click_contains_and_another_puts_back(
@@ -161,3 +169,44 @@ async def test_a_stranger_is_refused_sees_why_and_is_on_record(workspace: Worksp
 
         await until(on_record, lambda: "the refusal is not on record")
         assert await here.changed() == []
+
+
+async def test_a_signed_request_means_the_same_and_its_replay_nothing(workspace: Workspace) -> None:
+    slack, stage = workspace.slack, workspace.stage
+    async with stage.scene("approve") as here:
+        waits, _ = await workspace.asked(here)
+        name, at = waits.summary.id, f"{time.time():.0f}"
+        click = slack.click(name, "reject", BEN)
+        assert await post(workspace.door, click, at) == 200
+        assert await post(workspace.door, click, at) == 401
+        await until(lambda: _is(bool(slack.views)), lambda: "no form was opened")
+        assert await post(workspace.door, slack.submit(BEN, "a drill of ours"), at) == 200
+        rejected = await stage.incident(here, lambda one: one.summary.waiting_for is None)
+        assert "rejected by ben: a drill of ours" in rejected.receipts[0].reason
+        await workspace.told(BEN, "Done")
+        assert await here.changed() == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_question_that_nobody_answers_says_so_and_is_answered_by_nobody_later(
+    workspace: Workspace,
+) -> None:
+    slack, stage = workspace.slack, workspace.stage
+    async with stage.scene("approve") as here:
+        waits, _ = await workspace.asked(here)
+        name = waits.summary.id
+        late = slack.click(name, "approve", ANA)
+
+        async def says_so() -> bool:
+            message = slack.one(name)
+            return "nobody answered in time" in seen(message) and "approve" not in buttons(message)
+
+        await until(says_so, lambda: seen(slack.one(name)), seconds=150)
+        await slack.send(late)
+        await workspace.told(ANA, "decided, expired or replaced")
+        assert await here.changed() == []
+
+
+async def _is(so: bool) -> bool:
+    return so
