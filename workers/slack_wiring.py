@@ -79,6 +79,7 @@ class Slack:
         return Doors(
             temporal=at if given.temporal_ui else "",
             irreversible=frozenset(self._context.policy.authority.irreversible),
+            people=self._context.policy.people,
         )
 
     async def say(self, saying: Saying) -> Answer:

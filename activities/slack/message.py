@@ -3,7 +3,7 @@
 Pure. An incident of 500 entities and a message of Slack's have to fit: lists are cut, and say how much is left.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ from activities.slack.blocks import (
 from activities.slack.buttons import PREFIX, irreversible, row
 from activities.slack.parts import NAMED, between, plan, reach
 from signals.display import literal
-from signals.incidents import Incident, IncidentState, Summary
+from signals.incidents import Incident, IncidentState, Summary, WaitingFor
+from signals.people import Person, Role
 from signals.words import QUESTIONS, STATES, TIERS
 
 SEEN = 4
@@ -54,6 +55,8 @@ class Doors:
     """The incident on the liaison's own page: its report, and the decision after a login."""
     irreversible: frozenset[str] = frozenset()
     """Types of action that are never approved here alone."""
+    people: tuple[Person, ...] = ()
+    """Whom policy names; empty where RBAC alone says who may decide."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def message(incident: Incident, doors: Doors, *, whole: bool = True) -> Message:
         _happened(incident),
         *plan(incident, whole=whole),
         *reach(incident),
-        *_asks(incident),
+        *_asks(incident, doors.people),
         *_said(incident),
         *_buttons(incident, doors, whole=whole),
         context(_small_print(incident, whole=whole)),
@@ -121,19 +124,26 @@ def _times(count: int) -> str:
     return f", {count} times" if count > 1 else ""
 
 
-def _asks(incident: Incident) -> Iterator[Block]:
+def _asks(incident: Incident, people: Sequence[Person]) -> Iterator[Block]:
     """Yield what a person is asked, until when, who may answer, and what silence means."""
     asked = incident.summary.waiting_for
     if asked is None:
         return
     lines: list[list[Element]] = [
-        [text("Who may decide: "), text(" or ".join(asked.roles) or "nobody", bold=True)],
+        [text("Who may decide: "), text(" or ".join(asked.roles), bold=True), text(_named(asked, people))],
         [text("If nobody answers by "), *moment(asked.deadline), text(f": {_silence(asked.kind)}")],
     ]
     if asked.group:
         command = f"firebreak approve --group {asked.group}"
         lines.append([text("Others wait for the same limit; all at once: "), theirs(command)])
     yield section(f"You are asked to {literal(asked.kind, 80)}", bullets(lines))
+
+
+def _named(asked: WaitingFor, people: Sequence[Person]) -> str:
+    """Return who that is by name: a lead may say all that somebody on call may."""
+    names = [one.name for one in people if one.role is Role.LEAD or {*one.roles} & {*asked.roles}]
+    more = f" and {len(names) - NAMED} others" if len(names) > NAMED else ""
+    return f": {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def _silence(kind: str) -> str:

@@ -11,6 +11,7 @@ from activities.slack.message import Doors, message
 from signals.decisions import Inverse, PlannedAction
 from signals.entities import Entity
 from signals.incidents import Incident, IncidentState, Moment
+from signals.people import Person, Role
 from signals.receipts import ActionState
 from tests.slack.fake import buttons, seen
 from tests.slack.limits import elements, refused, texts
@@ -55,6 +56,16 @@ def test_somebody_who_was_just_woken_reads_what_happened_and_what_they_are_asked
     ):  # fmt: skip
         assert told in text, told
     assert buttons(said) == ["approve", "reject", "stand-down", "report", "temporal"]
+
+
+def test_who_may_decide_is_named() -> None:
+    people = (
+        Person(name="ana", roles=(Role.LEAD,)),
+        Person(name="ben"),
+        Person(name="cem", roles=(Role.LEAD,)),
+    )
+    said = message(asking(), Doors(people=people)).body
+    assert "lead: ana, cem" in seen(said).replace("\n", "")
 
 
 def test_what_stands_can_be_undone_after_a_second_thought() -> None:
