@@ -32,5 +32,8 @@ class SlackSettings(BaseModel, frozen=True):
     slack_routes: str = ""
     """Other channels: `namespace/shop=C1,severity/critical=C2`. The namespace goes before the severity."""
 
+    slack_mention: str = ""
+    """Id of a user group, as `S0123ABCD`, that is mentioned where somebody is needed: a channel wakes nobody."""
+
     slack_url: str = "https://slack.com/api/"
     """Base URL of Slack's Web API."""

@@ -79,6 +79,7 @@ class Slack:
         return Doors(
             temporal=at if given.temporal_ui else "",
             irreversible=frozenset(self._context.policy.authority.irreversible),
+            mention=given.slack_mention,
             people=self._context.policy.people,
         )
 

@@ -38,6 +38,11 @@ def theirs(words: str, limit: int = SHOWN) -> Element:
     return {"type": "text", "text": literal(words, limit) or "-", "style": {"code": True}}
 
 
+def mention(group: str) -> Element:
+    """Return a mention of a user group, which wakes whoever is in it."""
+    return {"type": "usergroup", "usergroup_id": group}
+
+
 def moment(at: datetime) -> list[Element]:
     """Return an instant, in UTC and as the reader's own clock shows it."""
     told = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

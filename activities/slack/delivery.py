@@ -121,7 +121,7 @@ class Delivery:
                 record = await self._said(record, record.saying)
             else:
                 record = await self._keep(record.name, saying=None)
-        reply = thread.reply(record, incident)
+        reply = thread.reply(record, incident, self._doors(record.name).mention)
         if reply is None:
             return record
         await self._keep(record.name, saying=reply.saying)

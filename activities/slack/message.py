@@ -14,6 +14,7 @@ from activities.slack.blocks import (
     context,
     header,
     link,
+    mention,
     moment,
     paragraph,
     section,
@@ -47,7 +48,7 @@ _DECIDED = ("a person said: ", "nobody answered in time", "answered")
 
 @dataclass(frozen=True)
 class Doors:
-    """Where the buttons that open something lead; empty where there is no such place."""
+    """What a message says besides the incident: where buttons lead, and whom it is for. Empty: nowhere, nobody."""
 
     temporal: str = ""
     """The incident in Temporal's UI."""
@@ -55,6 +56,8 @@ class Doors:
     """The incident on the liaison's own page: its report, and the decision after a login."""
     irreversible: frozenset[str] = frozenset()
     """Types of action that are never approved here alone."""
+    mention: str = ""
+    """User group that is mentioned where somebody is needed."""
     people: tuple[Person, ...] = ()
     """Whom policy names; empty where RBAC alone says who may decide."""
 
@@ -81,7 +84,7 @@ def message(incident: Incident, doors: Doors, *, whole: bool = True) -> Message:
         _happened(incident),
         *plan(incident, whole=whole),
         *reach(incident),
-        *_asks(incident, doors.people),
+        *_asks(incident, doors),
         *_said(incident),
         *_buttons(incident, doors, whole=whole),
         context(_small_print(incident, whole=whole)),
@@ -124,13 +127,15 @@ def _times(count: int) -> str:
     return f", {count} times" if count > 1 else ""
 
 
-def _asks(incident: Incident, people: Sequence[Person]) -> Iterator[Block]:
+def _asks(incident: Incident, doors: Doors) -> Iterator[Block]:
     """Yield what a person is asked, until when, who may answer, and what silence means."""
     asked = incident.summary.waiting_for
     if asked is None:
         return
+    wake = [text(" "), mention(doors.mention)] if doors.mention else []
+    who = text(" or ".join(asked.roles), bold=True)
     lines: list[list[Element]] = [
-        [text("Who may decide: "), text(" or ".join(asked.roles), bold=True), text(_named(asked, people))],
+        [text("Who may decide: "), who, text(_named(asked, doors.people)), *wake],
         [text("If nobody answers by "), *moment(asked.deadline), text(f": {_silence(asked.kind)}")],
     ]
     if asked.group:

@@ -14,7 +14,7 @@ import structlog
 from activities.slack.delivery import Delivery
 from activities.slack.record import Records, taken
 from signals.errors import FirebreakError, Unavailable
-from signals.pages import Page
+from signals.pages import Page, PageKind
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before Slack is tried again: doubled each time."""
@@ -48,12 +48,17 @@ class Outbox:
         name = page.incident or f"page:{hashlib.sha256(page.dedup_key.encode()).hexdigest()[:32]}"
         now = datetime.now(UTC)
         await self._records.change(name, lambda old: taken(old, name, channel, page, now))
+        if page.kind is PageKind.APPROVAL:
+            self._due = {
+                name: None,
+                **self._due,
+            }  # in a burst, what asks somebody goes before what only tells
         self.touch(name)
         return name
 
     def touch(self, name: str) -> None:
         """Look at a message again when its turn comes: something may have changed."""
-        self._due[name] = None
+        self._due.setdefault(name)
         self._news.set()
 
     async def sent(self, name: str) -> None:

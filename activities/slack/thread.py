@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from activities.slack.blocks import bullets, section, text, theirs
+from activities.slack.blocks import bullets, mention, section, text, theirs
 from activities.slack.record import Record, Saying, Told
 from signals.display import literal
 from signals.incidents import Incident, Moment
@@ -23,8 +23,8 @@ class Reply:
     saying: Saying
 
 
-def reply(record: Record, incident: Incident) -> Reply | None:
-    """Return what is to be told now, or None."""
+def reply(record: Record, incident: Incident, wakes: str = "") -> Reply | None:
+    """Return what is to be told now, or None; where somebody should look, the user group that it `wakes`."""
     moments = _since(incident.timeline, record.told)
     if not moments and not record.lines:
         return None
@@ -40,6 +40,9 @@ def reply(record: Record, incident: Incident) -> Reply | None:
     if left > 0:
         lines.insert(0, [text(f"{left} earlier lines: firebreak describe {record.name}")])
     news = [[theirs(line.text, 200)] for line in record.lines[-10:]]
+    loud = any(line.loud for line in record.lines)
+    if loud and wakes:
+        news.append([mention(wakes)])
     blocks = []
     if news:
         blocks.append(section("News", bullets(news)))
@@ -52,7 +55,7 @@ def reply(record: Record, incident: Incident) -> Reply | None:
     digest = hashlib.sha256(json.dumps([record.name, body], sort_keys=True).encode()).hexdigest()[:32]
     told = Told(at=last.at, what=last.what) if last else record.told
     saying = Saying(digest=digest, told=told, keys=tuple(line.key for line in record.lines))
-    return Reply(body=body, loud=any(line.loud for line in record.lines), saying=saying)
+    return Reply(body=body, loud=loud, saying=saying)
 
 
 def _since(timeline: tuple[Moment, ...], told: Told | None) -> tuple[Moment, ...]:

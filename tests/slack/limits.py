@@ -66,18 +66,18 @@ def _rich(part: Mapping[str, Any]) -> str:
         return f"this fake knows no {part['type']}"
     if not part["elements"]:
         return f"an empty {part['type']}"
-    for one in part["elements"]:
-        if one["type"] in RICH:
-            why = _rich(one)
-        elif one["type"] == "text":
-            why = "" if 1 <= len(one["text"]) <= 3000 else f"a text has 1 to 3000 characters: {one}"
-        elif one["type"] == "date":
-            why = "" if isinstance(one["timestamp"], int) else "a timestamp is an integer"
-        else:
-            why = f"this fake knows no {one['type']}"
-        if why:
-            return why
-    return ""
+    return next((why for one in part["elements"] if (why := _piece(one))), "")
+
+
+def _piece(one: Mapping[str, Any]) -> str:
+    if one["type"] in RICH:
+        return _rich(one)
+    fits: dict[str, bool] = {
+        "text": 1 <= len(one.get("text", "")) <= 3000,
+        "date": isinstance(one.get("timestamp"), int),
+        "usergroup": str(one.get("usergroup_id", "")).startswith("S"),
+    }
+    return "" if fits.get(one["type"]) else f"not a piece of rich text: {one}"
 
 
 def elements(blocks: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -68,6 +68,13 @@ def test_who_may_decide_is_named() -> None:
     assert "lead: ana, cem" in seen(said).replace("\n", "")
 
 
+def test_the_group_that_is_on_call_is_mentioned_where_somebody_is_asked_and_nowhere_else() -> None:
+    doors = Doors(mention="S0ONCALL")
+    wakes = {"type": "usergroup", "usergroup_id": "S0ONCALL"}
+    assert json.dumps(wakes) in json.dumps(message(asking(), doors).body)
+    assert json.dumps(wakes) not in json.dumps(message(incident(), doors).body)
+
+
 def test_what_stands_can_be_undone_after_a_second_thought() -> None:
     said = body(incident())
     assert buttons(said) == ["undo", "extend", "stand-down", "report", "temporal"]

@@ -11,10 +11,11 @@ from signals.incidents import Incident, IncidentState, Moment
 from signals.pages import PageKind
 from signals.receipts import ActionState
 from signals.threats import Severity
-from tests.slack.fake import CHANNEL, OTHER_CHANNEL, seen
+from tests.slack.fake import CHANNEL, OTHER_CHANNEL, FakeSlack, seen
 from tests.slack.office import Office, office, page, until
 from tests.slack.test_message import asking
 from tests.workers.cli.sample import ID, NOW, incident
+from tests.workflows.world import Bucket
 
 
 def told(one: Incident, *lines: str) -> Incident:
@@ -139,6 +140,23 @@ async def test_a_message_that_somebody_deleted_is_made_anew() -> None:
         here.incidents[ID] = incident()
         await here.outbox.sent(ID)
         assert "Contained" in seen(here.slack.one(ID))
+
+
+async def test_in_a_burst_what_asks_somebody_goes_before_what_only_tells() -> None:
+    names = [f"shop-web-{number}" for number in range(6)]
+    asked = asking()
+    burst = {
+        name: asked.model_copy(update={"summary": asked.summary.model_copy(update={"id": name})})
+        for name in names
+    }
+    async with FakeSlack() as slack:
+        here = Office(slack, Bucket(), burst)
+        for name in names:
+            kind = PageKind.APPROVAL if name == names[-1] else PageKind.PAGE
+            await here.outbox.take(page(incident=name, kind=kind), CHANNEL)
+        async with here.running():
+            await until(lambda: all(slack.about(name) for name in names))
+        assert slack.messages[CHANNEL][0] == slack.one(names[-1])
 
 
 async def test_routes_choose_the_channel_of_a_new_message() -> None:
