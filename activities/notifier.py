@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from signals.pages import Page
 
@@ -20,6 +20,14 @@ class Channel(Protocol):
             Unavailable: nobody was told, and the same call may work later.
             Refused: nobody was told, and no retry will change that.
         """
+
+
+@runtime_checkable
+class OwnersChannel(Protocol):
+    """A channel that reaches owners of workloads too, each where they are."""
+
+    async def tell_owners(self, page: Page, room: str) -> None:
+        """Tell whoever reads this room, as `send` does; `room` is what the policy says of their namespace."""
 
 
 @dataclass(frozen=True, kw_only=True)

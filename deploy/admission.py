@@ -16,6 +16,7 @@ from signals.subjects import (
     CASE,
     DOMAIN,
     LIAISON,
+    LIAISON_ROLE,
     MANAGED_BY,
     MANAGER,
     MARK_PREFIX,
@@ -117,18 +118,23 @@ def _command_actor() -> list[tuple[str, str]]:
 def _liaison_cage() -> list[tuple[str, str]]:
     subject = (
         "size(variables.old.?subjects.orValue([])) == 1 && variables.old.subjects.all(s, "
-        f"s.kind == 'ServiceAccount' && s.name == '{REMEDIATION_EXECUTOR}' "
+        f"s.kind == 'ServiceAccount' && s.name in ['{REMEDIATION_EXECUTOR}', '{LIAISON}'] "
+        "&& 'firebreak-' + s.name == variables.old.metadata.name "
         f"&& s.?namespace.orValue('') == '{NAMESPACE}')"
     )
     return [
         _OUTSIDE_OUR_NAMESPACE,
         ("request.operation != 'UPDATE'", "the liaison changes no RoleBinding"),
-        (f"variables.old.metadata.name == '{EXECUTOR_ROLE}'", "the liaison binds the executor only"),
         (
-            f"variables.old.roleRef.kind == 'ClusterRole' && variables.old.roleRef.name == '{EXECUTOR_ROLE}'",
-            "the liaison grants the executor's role only",
+            f"variables.old.metadata.name in ['{EXECUTOR_ROLE}', '{LIAISON_ROLE}']",
+            "the liaison binds the executor and itself only",
         ),
-        (subject, "the liaison grants it to the executor only"),
+        (
+            "variables.old.roleRef.kind == 'ClusterRole' "
+            "&& variables.old.roleRef.name == variables.old.metadata.name",
+            "the liaison grants the role of that name only",
+        ),
+        (subject, "the liaison grants a role to whose it is only"),
     ]
 
 

@@ -29,6 +29,7 @@ from signals.subjects import (
     FORENSIC_INVESTIGATOR,
     FREEZES,
     LIAISON,
+    LIAISON_ROLE,
     NAMESPACE,
     OBSERVATIONS,
     OPERATOR,
@@ -93,6 +94,7 @@ def _grants(*permissions: str) -> tuple[Grant, ...]:
 _ENROLMENTS = f"{DOMAIN}/enrolments"
 _COMMANDS = f"{DOMAIN}/commands"
 _FREEZES = f"{DOMAIN}/freezes"
+_WATCHED = _grants("pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch")
 HEARING = _grants(f"{_COMMANDS}: list, watch", f"{_COMMANDS}/status: patch")
 SPEAKING = _grants(f"{_COMMANDS}: create, get")
 """To say what people said elsewhere; admission says what."""
@@ -109,6 +111,7 @@ OF_KUBE_SYSTEM = ("apps", "daemonsets")
 """What actions read of kube-system and not of the namespace: which DaemonSet enforces policies here."""
 
 
+_BOUND = (EXECUTOR_ROLE, LIAISON_ROLE)
 _BINDS_CAPTURER = Grant(group=_RBAC, resource="clusterroles", verbs=("bind",), names=(CAPTURER_ROLE,))
 """To give the right to look into pods, and no other; a cage says to whom."""
 
@@ -170,18 +173,14 @@ def _rows() -> tuple[Identity, ...]:
             ),
             buckets=(state_bucket(RUNTIME_GUARDIAN),),
             listens=("falco.>",),
-            cluster=_grants(
-                "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
-            ),
+            cluster=_WATCHED,
             temporal=False,
         ),
         Identity(
             agent=RBAC_AUDITOR,
             streams=(threats_stream(RBAC_AUDITOR), feed_stream(RBAC_AUDITOR), dead_stream(RBAC_AUDITOR)),
             buckets=(state_bucket(RBAC_AUDITOR),),
-            cluster=_grants(
-                "pods: list, watch", "apps/replicasets: list, watch", f"{_ENROLMENTS}: list, watch"
-            ),
+            cluster=_WATCHED,
             temporal=False,
         ),
         Identity(
@@ -242,9 +241,10 @@ def _rows() -> tuple[Identity, ...]:
                     f"{_FREEZES}: list",
                     f"{_RBAC}/rolebindings: create, list",
                 ),
-                Grant(group=_RBAC, resource="rolebindings", verbs=("delete",), names=(EXECUTOR_ROLE,)),
-                Grant(group=_RBAC, resource="clusterroles", verbs=("bind",), names=(EXECUTOR_ROLE,)),
+                Grant(group=_RBAC, resource="rolebindings", verbs=("delete",), names=_BOUND),
+                Grant(group=_RBAC, resource="clusterroles", verbs=("bind",), names=_BOUND),
             ),
+            enrolled=_grants("events.k8s.io/events: create"),
             within=((NAMESPACE, union((*HEARING, *SPEAKING))),),
         ),
     )

@@ -6,7 +6,16 @@ from typing import Any
 from deploy.grants import Grant, grant
 from deploy.identities import EXECUTOR_ROLE, KUBE_SYSTEM, Identity, identities
 from deploy.people import LEAD, LEAD_GROUP, LEAD_VERBS, ONCALL_GROUP, ONCALL_VERBS
-from signals.subjects import BREAK_GLASS_GROUP, DOMAIN, MANAGED_BY, MANAGER, NAMESPACE, REMEDIATION_EXECUTOR
+from signals.subjects import (
+    BREAK_GLASS_GROUP,
+    DOMAIN,
+    LIAISON,
+    LIAISON_ROLE,
+    MANAGED_BY,
+    MANAGER,
+    NAMESPACE,
+    REMEDIATION_EXECUTOR,
+)
 
 Manifest = dict[str, Any]
 
@@ -43,6 +52,11 @@ def executor_binding(enrolled: str) -> Manifest:
     return _binding(
         "RoleBinding", EXECUTOR_ROLE, "ClusterRole", EXECUTOR_ROLE, [_account(REMEDIATION_EXECUTOR)], enrolled
     )
+
+
+def liaison_binding(enrolled: str) -> Manifest:
+    """Return the RoleBinding that lets the liaison tell the owners of workloads in one namespace."""
+    return _binding("RoleBinding", LIAISON_ROLE, "ClusterRole", LIAISON_ROLE, [_account(LIAISON)], enrolled)
 
 
 def _agent(identity: Identity) -> list[Manifest]:

@@ -33,6 +33,14 @@ class PageKind(StrEnum):
     """The incident is over."""
 
 
+class Audience(StrEnum):
+    """Whom a page is for. A closed list."""
+
+    RESPONDERS = "responders"
+    OWNERS = "owners"
+    """Who owns the workload: told what was done to it, never asked to decide."""
+
+
 class Page(BaseModel, frozen=True):
     """One message to people.
 
@@ -50,3 +58,4 @@ class Page(BaseModel, frozen=True):
     links: dict[str, str] = Field(default_factory=dict)
     dedup_key: str = Field(min_length=1)
     at: datetime
+    audience: Audience = Audience.RESPONDERS

@@ -183,6 +183,8 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     people: tuple[Person, ...] = ()
     """Who may decide, with their accounts. Where nobody is named, RBAC alone says so, and each account is a person;
     where somebody is, whoever is not named can only reject and stop."""
+    owner_channels: dict[str, str] = Field(default_factory=dict)
+    """By namespace (shell pattern): the channel of Slack in which its owners are told what was done there."""
     authority: Authority = Authority()
     """What it takes to decide: roles, and how many people."""
 
@@ -193,6 +195,10 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     def protection(self, namespace: str, name: str) -> str:
         """Return why a person must decide about this pod, or nothing if the policy does not protect it."""
         return next((entry.reason for entry in self.protected if entry.covers(namespace, name)), "")
+
+    def room(self, namespace: str) -> str:
+        """Return where the owners of a namespace are told, or nothing."""
+        return next((room for name, room in self.owner_channels.items() if fnmatchcase(namespace, name)), "")
 
     def frozen(self, namespace: str, at: datetime) -> str:
         """Return why nothing may be evicted or frozen in a namespace at this instant, or nothing."""

@@ -1,4 +1,4 @@
-"""Enrolling a namespace: Firebreak's own record of its mode, and the one RoleBinding that gives the right to act.
+"""Enrolling a namespace: our own record of its mode, and the RoleBindings that let us act, and tell owners.
 
 RBAC, not code, keeps the executor out of a namespace that nobody enrolled.
 """
@@ -8,14 +8,14 @@ from contextlib import suppress
 from activities.ports import ENROLMENTS, ROLE_BINDINGS, Cluster
 from activities.release import look
 from deploy.identities import EXECUTOR_ROLE
-from deploy.rbac import executor_binding
+from deploy.rbac import executor_binding, liaison_binding
 from signals.approvals import Answer, Approval
 from signals.errors import Conflict, NotFound, Refused
-from signals.subjects import API_VERSION, DOMAIN, NAMESPACE
+from signals.subjects import API_VERSION, DOMAIN, LIAISON_ROLE, NAMESPACE
 
 
 async def enrol(cluster: Cluster, approval: Approval) -> Answer:
-    """Put a namespace under Firebreak's care, or change its mode; both objects stand when this returns.
+    """Put a namespace under Firebreak's care, or change its mode; all of it stands when this returns.
 
     Raises:
         Refused: it is our own namespace, or the API server will not.
@@ -30,13 +30,13 @@ async def enrol(cluster: Cluster, approval: Approval) -> Answer:
         "metadata": {"name": name},
         "spec": {"mode": approval.mode.value},
     }
-    binding = executor_binding(name)
-    try:
-        await cluster.create(ROLE_BINDINGS.ref(binding["metadata"]["name"], name), binding)
-    except Conflict:
-        pass
-    except NotFound as error:
-        raise Refused(f"there is no namespace {name!r}") from error
+    for binding in (executor_binding(name), liaison_binding(name)):
+        try:
+            await cluster.create(ROLE_BINDINGS.ref(binding["metadata"]["name"], name), binding)
+        except Conflict:
+            continue
+        except NotFound as error:
+            raise Refused(f"there is no namespace {name!r}") from error
     try:
         await cluster.create(ref, manifest)
     except Conflict:
@@ -61,6 +61,7 @@ async def unenrol(cluster: Cluster, approval: Approval) -> Answer:
         await cluster.delete(ENROLMENTS.ref(name))
     except NotFound:
         return Answer(accepted=False, message=f"namespace {name} is not enrolled")
-    with suppress(NotFound):
-        await cluster.delete(ROLE_BINDINGS.ref(EXECUTOR_ROLE, name))
+    for role in (EXECUTOR_ROLE, LIAISON_ROLE):
+        with suppress(NotFound):
+            await cluster.delete(ROLE_BINDINGS.ref(role, name))
     return Answer(accepted=True, message=f"namespace {name} is no longer enrolled")

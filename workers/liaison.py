@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 import activities.notifiers
 from activities.notifier import Notifier, connect_all
 from activities.notify import Notifying
+from activities.owners import Owning
 from activities.ports import COMMANDS, Manifest
 from signals.approvals import Answer, Approval, Verb
 from signals.catalog import load
@@ -195,8 +196,12 @@ async def run(context: Context) -> None:
     hindsight = Hindsight(context.temporal, context.bus.kv(state_bucket(LIAISON)))
     await context.bus.serve(service_subject(LIAISON, VERDICTS), hindsight.answer)
     listening = Listening(context, context.temporal, notifying, hindsight)
+    owning = Owning(context.cluster, channels, context.policy)
     worker = Worker(
-        context.temporal, task_queue=LIAISON, build_id=BUILD_ID, activities=[notifying.tell_people]
+        context.temporal,
+        task_queue=LIAISON,
+        build_id=BUILD_ID,
+        activities=[notifying.tell_people, owning.tell_owners],
     )
     async with worker:
         work = [asyncio.create_task(listening.listen()), asyncio.create_task(anchoring.run())]

@@ -10,17 +10,19 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.investigate import Investigating
     from activities.notify import Notifying
-    from signals import story
+    from activities.owners import Owning
+    from signals import owners, story
     from signals.casefile import CaseFile
     from signals.decisions import Decision, Tier
     from signals.incidents import Incident, Summary
+    from signals.owners import OwnersNews, Touched
     from signals.pages import Page
     from signals.receipts import Receipt
     from signals.requests import InvestigationRequest
 
 from workflows import visibility
 from workflows.handover import StackOwner
-from workflows.options import ASK, NEWER_STAYS, TELL
+from workflows.options import ASK, NEWER_STAYS, OWNERS_HEAR, TELL, TELL_OWNERS
 
 
 class Following:
@@ -31,6 +33,8 @@ class Following:
     _rejudge: bool
     _shown: Summary | None
     _aside: set[asyncio.Task[None]]
+    _owners_know: tuple[Touched, ...] | None = None
+    """What owners were told last; None before this run has shown anything."""
     _untold: list[Page]
     """Pages on their way to people, which may take hours; a new run sends them anew."""
 
@@ -105,3 +109,26 @@ class Following:
         if incident.summary != self._shown:
             self._shown = incident.summary
             visibility.show(incident)
+        self._tell_owners(incident)
+
+    def _tell_owners(self, incident: Incident) -> None:
+        """Tell the owners of what was touched since they were told last."""
+        touched = owners.touched(incident)
+        if self._owners_know is None:
+            self._owners_know = touched if self._file.given.carried else ()
+        news = tuple(one for one in touched if one not in self._owners_know)
+        if news and workflow.patched(OWNERS_HEAR):
+            self._owners_know = touched
+            summary = incident.summary
+            told = OwnersNews(incident=summary.id, cluster=incident.cluster, touched=news, at=workflow.now())
+            self._beside(self._owners(told))
+
+    async def _owners(self, news: OwnersNews) -> None:
+        first, *others = (str(one.owner or one.pod) for one in news.touched)
+        whom = f"{first} and {len(others)} more" if others else first
+        try:
+            await workflow.execute_activity_method(
+                Owning.tell_owners, news, summary=f"tell the owners of {whom}", **TELL_OWNERS
+            )
+        except ActivityError as error:
+            self._file.note(workflow.now(), "owners could not be told", str(error.cause or error))

@@ -80,6 +80,9 @@ ASK: dict[str, Any] = {
 }
 """What only reads: an investigation that cannot be had is a line in the report."""
 
+OWNERS_HEAR = "owners hear what was done to their workloads"
+"""Patch: nobody told them."""
+
 TELL: dict[str, Any] = {
     "task_queue": LIAISON,
     "start_to_close_timeout": timedelta(seconds=20),
@@ -91,3 +94,6 @@ TELL: dict[str, Any] = {
     ),
 }
 """What reaches people: a channel that is down for an hour still gets its message."""
+
+TELL_OWNERS: dict[str, Any] = {**TELL, "schedule_to_close_timeout": timedelta(minutes=5)}
+"""What reaches the owners of workloads: nobody waits for them, so it is given up soon."""

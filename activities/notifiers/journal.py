@@ -24,6 +24,10 @@ class JournalChannel:
         self._known: set[str] = set()
         self._read = 0
 
+    async def tell_owners(self, page: Page, room: str) -> None:
+        """As `send`; who reads this reads all of it."""
+        await self.send(page)
+
     async def send(self, page: Page) -> None:
         """Append the page and wait for the disk.
 

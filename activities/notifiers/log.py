@@ -17,6 +17,10 @@ class LogChannel:
         """Log under this module's name."""
         self._log = structlog.get_logger(__name__)
 
+    async def tell_owners(self, page: Page, room: str) -> None:
+        """As `send`; who reads this reads all of it."""
+        await self.send(page)
+
     async def send(self, page: Page) -> None:
         """Log the page."""
         await self._log.ainfo(

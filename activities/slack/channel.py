@@ -63,12 +63,19 @@ class SlackChannel:
             Unavailable: Slack does not have it yet. It gets it as soon as it can, as part of one message.
             Refused: Slack does not take it.
         """
-        name = await self._outbox.take(page, self._rooms.room(page, _namespace(page)))
+        await self._hand(page, self._rooms.room(page, _namespace(page)))
+
+    async def _hand(self, page: Page, room: str) -> None:
+        name = await self._outbox.take(page, room)
         try:
             async with asyncio.timeout(SENT_SECONDS):
                 await self._outbox.sent(name)
         except TimeoutError as error:
             raise Unavailable("Slack does not have it yet; it is kept and sent") from error
+
+    async def tell_owners(self, page: Page, room: str) -> None:
+        """As `send`, in a room of theirs: a message of its own, without buttons."""
+        await self._hand(page.model_copy(update={"incident": ""}), room)
 
 
 def _namespace(page: Page) -> str:

@@ -112,6 +112,11 @@ def command(verb: Verb, actor: str, role: str = "oncall", namespace: str = NAMES
     if verb in ORDERS:
         changed = {"fromPolicy": "a" * 64, "toPolicy": "b" * 64}
         about = {Verb.APPROVE_POLICY: changed, Verb.RESUME: {"stop": "c-1"}}.get(verb, {})
+    said = {"rule": "R", "namespace": "shop", "workload": "Deployment/web", "reason": "why", "seconds": 60}
+    more: dict[Verb, dict[str, Any]] = {Verb.SNOOZE: said, Verb.JUDGE: {"verdict": "false"}}
+    about |= more.get(verb, {})
+    if verb is Verb.END_EXCEPTION:
+        about = {"exception": "exc-1"}
     labels = {ORDER: str(verb)} if verb in ORDERS else {}
     return {
         "apiVersion": "firebreak.dev/v1alpha1",

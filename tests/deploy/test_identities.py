@@ -15,6 +15,7 @@ from signals.subjects import (
     CREDENTIAL_FREEZER,
     DETECTING,
     LIAISON,
+    LIAISON_ROLE,
     ORCHESTRATOR,
     REMEDIATION_EXECUTOR,
     serving_agent,
@@ -31,7 +32,7 @@ NEVER = (
     ("", "pods/ephemeralcontainers"),
     ("", "serviceaccounts/token"),
 )
-BINDS = {LIAISON: (EXECUTOR_ROLE,), REMEDIATION_EXECUTOR: (CAPTURER_ROLE,)}
+BINDS = {LIAISON: (EXECUTOR_ROLE, LIAISON_ROLE), REMEDIATION_EXECUTOR: (CAPTURER_ROLE,)}
 
 
 def everything(identity: Identity) -> list[Grant]:

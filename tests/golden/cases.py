@@ -9,6 +9,7 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError
 
+from activities.owners import WORKLOAD_EVENTS
 from activities.ports import NETWORK_POLICIES, PODS
 from signals.approvals import Verb
 from signals.incidents import Incident, IncidentState
@@ -457,6 +458,17 @@ async def false_alarm_then_news(stage: Stage) -> None:
     await stage.closes(handle, undo=True)
 
 
+async def owners_are_told(stage: Stage) -> None:
+    """The owners of a workload hear of its containment and of its end, on the workload itself."""
+    handle, place = await contained(stage)
+    await stage.keep(handle)
+    await stage.world.say(handle, Verb.UNDO)
+    await undone(stage, handle)
+    await stage.closes(handle, reason="seen")
+    told = await stage.world.cluster.list(WORKLOAD_EVENTS, place.namespace)
+    assert {one["reason"] for one in told} == {"FirebreakContained", "FirebreakPutBack"}, told
+
+
 async def news_while_closing(stage: Stage) -> None:
     """Something new is seen as the incident closes: it stays open."""
     handle, place = await opened(stage, confidence=0.3)
@@ -480,7 +492,7 @@ CASES = MappingProxyType(
             observed, goes_quiet, restricted, isolated, escalated, rises, shadow,
             approval, rejection, approval_expires, action_expires,
             isolation_asks, isolation_released, isolation_held, extension,
-            undo_stops_at_drift, drift_is_held, stand_down,
+            undo_stops_at_drift, drift_is_held, stand_down, owners_are_told,
             cancel_lets_stand, owner_cancel_lets_stand,
             terminated, adopted, owner_replaced, close_keep, target_gone, continue_as_new_in_a_flood,
             burst, continue_as_new, owner_continues_as_new,

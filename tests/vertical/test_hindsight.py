@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from activities.owners import WORKLOAD_EVENTS
 from signals.approvals import Verb
 from signals.errors import Refused
 from signals.incidents import IncidentState
@@ -76,6 +77,22 @@ async def test_what_a_lead_expects_is_recorded_and_counted_and_nothing_is_done(s
         _, out, _ = await stage.firebreak("-o", "json", "exceptions")
         assert name not in {one["exception"]["id"] for one in json.loads(out)}
         assert (await stage.say(Verb.CLOSE, again.summary.id)).accepted
+
+
+async def test_each_touched_workload_gets_an_event_by_the_liaison_that_says_how_to_contest(
+    stage: Stage,
+) -> None:
+    async with stage.scene() as here:
+        name = (await contained(stage, here)).summary.id
+
+        async def told(reason: str) -> bool:
+            found = await stage.cluster.list(WORKLOAD_EVENTS, here.namespace)
+            ours = [one for one in found if one["reason"] == reason]
+            return [one["regarding"]["name"] for one in ours] == ["web-0"] and name in ours[0]["note"]
+
+        await until(lambda: told("FirebreakContained"), lambda: "the pod has no Event of its containment")
+        assert (await stage.say(Verb.CLOSE, name, undo=True)).accepted
+        await until(lambda: told("FirebreakPutBack"), lambda: "the pod has no Event of its release")
 
 
 async def snooze_as_oncall(stage: Stage, incident: str) -> None:

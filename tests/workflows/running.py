@@ -19,6 +19,7 @@ from activities.investigate import Investigating
 from activities.judge import Judging
 from activities.judgement import Judgement
 from activities.notify import Notifying
+from activities.owners import Owning
 from activities.remediate import Remediating
 from signals.catalog import load
 from signals.envelope import Signer
@@ -104,7 +105,11 @@ def workers(
             task_queue=FORENSIC_INVESTIGATOR,
             activities=[Investigating(cluster, {}).collect_evidence],
         ),
-        Worker(client, task_queue=LIAISON, activities=[Notifying({"pages": pages}).tell_people]),
+        Worker(
+            client,
+            task_queue=LIAISON,
+            activities=[Notifying({"pages": pages}).tell_people, Owning(cluster, {}, policy).tell_owners],
+        ),
     )
 
 
