@@ -27,6 +27,8 @@ KEEP_SECONDS = 2.0
 """How long a click may take to reach the bucket: Slack waits 3 s."""
 KNOWN = timedelta(days=1)
 """How long a click that was answered is known again."""
+LATEST = timedelta(minutes=15)
+"""How long a click may wait for a server that does not answer: later it is nobody's word any more."""
 AGAIN_SECONDS = 1.0
 TRIES = 6
 """How often it is tried to tell somebody what came of their click."""
@@ -94,7 +96,12 @@ class Clicking:
             return
         task = asyncio.create_task(self._until_said(key, click))
         self._busy[key] = task
-        task.add_done_callback(lambda _: self._busy.pop(key, None))
+        task.add_done_callback(lambda ended: self._ended(key, ended))
+
+    def _ended(self, key: str, task: asyncio.Task[None]) -> None:
+        self._busy.pop(key, None)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a click in Slack came to nothing", exc_info=error)
 
     async def resume(self) -> None:
         """Go on with what an earlier process was told and did not finish."""
@@ -165,6 +172,8 @@ class Clicking:
                 f" policy must name {click.team}/{click.user} under a person"
             )
         kept = await self._kept(key)
+        if kept and datetime.now(UTC) - kept.at > LATEST:
+            raise Refused("it could not be decided in time: look at the message, and press again")
         saying = await meant(desk, click, person, kept.refused if kept else 0)
         if click.verb is Verb.REJECT and not click.reason:
             await desk.web.call("views.open", trigger_id=click.trigger, view=form(click))

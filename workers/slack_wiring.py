@@ -107,17 +107,21 @@ class Slack:
             self._context.attention(f"Slack: {line}")
 
     async def run(self) -> None:
-        """Send and listen until cancelled."""
-        work = [
-            asyncio.create_task(self._outbox.run()),
-            asyncio.create_task(self._look()),
-            asyncio.create_task(self._listen()),
-        ]
-        try:
-            await asyncio.gather(*work)
-        finally:
-            await ended(work)
-            await self._outbox.close()
+        """Send and listen until cancelled. What goes wrong here is logged and begun anew: the liaison goes on."""
+        while True:
+            work = [
+                asyncio.create_task(self._outbox.run()),
+                asyncio.create_task(self._look()),
+                asyncio.create_task(self._listen()),
+            ]
+            try:
+                done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await ended(work)
+                await self._outbox.close()
+            for task in done:
+                log.error("slack is begun anew", exc_info=task.exception())
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def _listen(self) -> None:
         """Hear clicks, once Slack has said who we are."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,10 @@ from signals.incidents import Incident, IncidentState
 
 GONE = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
 """Errors of an update after which the message is made anew."""
+
+
+PAGE, PAGES = 200, 10
+"""How many messages of a channel are looked through for one of ours that a crash has left unrecorded."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +108,23 @@ class Delivery:
 
     async def _find(self, record: Record) -> str | None:
         """Return the message that an attempt of ours left in the channel."""
-        body = await self._web.call(
-            "conversations.history",
-            channel=record.channel,
-            oldest=f"{record.created_at.timestamp() - 60:.6f}",
-            include_all_metadata="true",
-            limit=200,
-        )
-        wanted = _mark(record)
-        return next((str(one["ts"]) for one in body["messages"] if one.get("metadata") == wanted), None)
+        since = f"{record.created_at.timestamp() - 60:.6f}"
+        async for one in self._listed("conversations.history", channel=record.channel, oldest=since):
+            if (one.get("metadata") or {}) == _mark(record):
+                return str(one["ts"])
+        return None
+
+    async def _listed(self, method: str, **given: Any) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield messages with their metadata, page by page, as far as it is worth to look."""
+        cursor = ""
+        for _ in range(PAGES):
+            more = {"cursor": cursor} if cursor else {}
+            body = await self._web.call(method, include_all_metadata="true", limit=PAGE, **given, **more)
+            for one in body["messages"]:
+                yield one
+            cursor = str((body.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                return
 
     async def _tell_thread(self, record: Record, incident: Incident) -> Record:
         """Tell in the thread what came since; what is new and needs somebody is shown in the channel, too."""
@@ -140,15 +152,10 @@ class Delivery:
         return await self._records.change(record.name, lambda old: said(old or record, saying))
 
     async def _was_said(self, record: Record, digest: str) -> bool:
-        body = await self._web.call(
-            "conversations.replies",
-            channel=record.channel,
-            ts=record.ts,
-            include_all_metadata="true",
-            limit=200,
-        )
-        payloads = [(one.get("metadata") or {}).get("event_payload") or {} for one in body["messages"]]
-        return any(payload.get("reply") == digest for payload in payloads)
+        async for one in self._listed("conversations.replies", channel=record.channel, ts=record.ts):
+            if ((one.get("metadata") or {}).get("event_payload") or {}).get("reply") == digest:
+                return True
+        return False
 
 
 def _mark(record: Record) -> dict[str, Any]:

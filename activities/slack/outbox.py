@@ -13,7 +13,7 @@ import structlog
 
 from activities.slack.delivery import Delivery
 from activities.slack.record import Records, taken
-from signals.errors import FirebreakError, Unavailable
+from signals.errors import FirebreakError, Refused, Unavailable
 from signals.pages import Page, PageKind
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -84,20 +84,28 @@ class Outbox:
                 name = next(iter(self._due))
                 del self._due[name]
                 waiting = self._waiting.pop(name, [])  # who asks from now on wants what is true later
-                try:
-                    await self._delivery.deliver(name)
-                except Unavailable as error:
-                    _tell(waiting, error)
+                error = await self._deliver(name)
+                _tell(waiting, error)
+                if isinstance(error, Unavailable):
                     self._again(name, error.retry_after or pause)
                     if error.retry_after is None:
                         await self._sleep(pause)
                         pause = min(pause * 2, LONGEST_PAUSE)
-                except FirebreakError as error:
-                    log.error("slack does not take a message", message=name, error=str(error))
-                    _tell(waiting, error)
-                else:
+                elif error is None:
                     pause = FIRST_PAUSE
-                    _tell(waiting, None)
+
+    async def _deliver(self, name: str) -> FirebreakError | None:
+        """Deliver one message, and return what went wrong; whatever it is, the others go on."""
+        task = asyncio.create_task(self._delivery.deliver(name))
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+        error = task.exception()
+        if error is None or isinstance(error, Unavailable):
+            return error
+        log.error("slack does not take a message", message=name, error=str(error), exc_info=error)
+        return error if isinstance(error, FirebreakError) else Refused(f"{name} cannot be told: {error!r}")
 
     async def _take_over(self) -> None:
         while True:

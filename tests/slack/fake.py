@@ -269,9 +269,14 @@ def _payload(message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _listed(found: list[dict[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one page, the newest messages first."""
     if given.get("include_all_metadata") != "true":
         found = [{name: value for name, value in one.items() if name != "metadata"} for one in found]
-    return {"ok": True, "messages": found, "has_more": False}
+    first, many = int(given.get("cursor") or 0), int(given.get("limit") or 100)
+    after = f"{first + many}" if first + many < len(found) else ""
+    page = found[::-1][first : first + many]
+    more = {"next_cursor": after}
+    return {"ok": True, "messages": page, "has_more": bool(after), "response_metadata": more}
 
 
 def _error(code: str) -> dict[str, Any]:

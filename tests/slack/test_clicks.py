@@ -1,6 +1,7 @@
 """Who may press a button, what it means, and that everybody else sees why not."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.slack.fake import TEAM, member
 from tests.slack.office import ANA, BEN, PEOPLE, Office, office, page
 from tests.slack.test_message import asking
 from tests.workers.cli.sample import ID, incident, waiting
+from workers.slack_clicks import Kept
 
 
 async def test_a_click_is_said_for_the_person_bound_to_the_plan_and_its_targets() -> None:
@@ -188,6 +190,22 @@ async def test_a_restart_between_click_and_decision_loses_nothing() -> None:
             await again.idle()
             assert len(again.said) == 1
         assert here.slack.told(ANA) == ["Done: applied: isolate"]
+
+
+async def test_a_click_that_waited_too_long_is_nobodys_word_any_more() -> None:
+    async with office(incident()) as here:
+        await here.channel.send(page())
+        here.whole = False
+        await here.clicking.take(here.slack.click(ID, "undo", ANA))
+        await here.clicking.close()
+        ((key, entry),) = ((k, e) for k, e in here.bucket.entries.items() if k.startswith("slack/click/"))
+        kept = Kept.model_validate_json(entry.value)
+        old = kept.model_copy(update={"at": kept.at - timedelta(hours=1)})
+        await here.bucket.update(key, old.model_dump_json().encode(), entry.revision)
+        here.whole = True
+        await here.clicking.resume()
+        await here.idle()
+        refused(here, ANA, "could not be decided in time")
 
 
 @pytest.mark.parametrize("payload", [{}, {"type": "block_actions"}, {"type": "block_actions", "actions": [{}]},

@@ -77,6 +77,8 @@ async def test_a_process_that_died_between_the_message_and_its_record_finds_it_a
         record = await here.records.find(ID)
         assert record
         await here.records.change(ID, lambda old: record.model_copy(update={"ts": "", "posting": True}))
+        talk = {"channel": CHANNEL, "text": "people talk"}
+        here.slack.messages[CHANNEL] += [{**talk, "ts": f"{float(record.ts) + n}"} for n in range(1, 500)]
         again = Office(here.slack, here.bucket, {ID: incident()})
         async with again.running():
             await again.outbox.sent(ID)
@@ -197,3 +199,12 @@ async def test_what_has_long_been_over_is_forgotten() -> None:
 def _aged(record: Record | None) -> Record:
     assert record
     return record.model_copy(update={"created_at": NOW - timedelta(days=300)})
+
+
+async def test_a_message_that_cannot_be_made_stops_no_other() -> None:
+    async with office(asking()) as here:
+        here.incidents["broken"] = Incident.model_construct()
+        with pytest.raises(Refused, match="cannot be told"):
+            await here.channel.send(page(incident="broken"))
+        await here.channel.send(page())
+        assert here.slack.one(ID)
