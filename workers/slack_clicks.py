@@ -180,7 +180,7 @@ class Clicking:
             return
         answer = await desk.say(saying)
         desk.outbox.touch(click.value.incident)
-        await self.whisper(click, f"{'Done' if answer.accepted else 'Not done'}: {answer.message}")
+        await self.whisper(click, f"{'Heard' if answer.accepted else 'Not done'}: {answer.message}")
         await self._finish(key, refused=not answer.accepted)
 
     async def whisper(self, click: Click, words: str) -> None:

@@ -26,7 +26,7 @@ async def test_a_click_is_said_for_the_person_bound_to_the_plan_and_its_targets(
         (said,) = here.said
         assert (said.person.name, said.verb, said.via) == ("ana", Verb.APPROVE, Via.SLACK)
         assert (said.plan_hash, said.target_uids) == ("f" * 64, ("u-1",))
-        assert here.slack.told(ANA) == ["Done: applied: isolate"]
+        assert here.slack.told(ANA) == ["Heard: applied: isolate"]
         assert here.notes == []
 
 
@@ -49,7 +49,7 @@ async def test_after_a_refusal_the_same_button_can_be_pressed_again() -> None:
         await here.press("approve")
         await here.press("approve")
         assert len({said.name for said in here.said}) == 2
-        assert here.slack.told(ANA) == ["Not done: this needs lead", "Done: applied: isolate"]
+        assert here.slack.told(ANA) == ["Not done: this needs lead", "Heard: applied: isolate"]
 
 
 STRANGERS: dict[str, tuple[dict[str, Any], str]] = {
@@ -189,7 +189,7 @@ async def test_a_restart_between_click_and_decision_loses_nothing() -> None:
             await again.clicking.resume()
             await again.idle()
             assert len(again.said) == 1
-        assert here.slack.told(ANA) == ["Done: applied: isolate"]
+        assert here.slack.told(ANA) == ["Heard: applied: isolate"]
 
 
 async def test_a_click_that_waited_too_long_is_nobodys_word_any_more() -> None:

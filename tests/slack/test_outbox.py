@@ -203,7 +203,7 @@ def _aged(record: Record | None) -> Record:
 
 async def test_a_message_that_cannot_be_made_stops_no_other() -> None:
     async with office(asking()) as here:
-        here.incidents["broken"] = Incident.model_construct()
+        here.incidents["broken"] = asking().model_copy(update={"summary": None})
         with pytest.raises(Refused, match="cannot be told"):
             await here.channel.send(page(incident="broken"))
         await here.channel.send(page())

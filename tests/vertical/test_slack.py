@@ -107,7 +107,7 @@ async def test_an_alert_becomes_a_message_a_click_contains_and_another_puts_back
         await stage.incident(here, settled)
         assert not await here.reaches(pod, ATTACKER)
         await workspace.shows(name, "undo")
-        await workspace.told(ANA, "Done")
+        await workspace.told(ANA, "Heard")
         assert slack.one(name) is message
         assert "approve" not in buttons(message)
         assert "ana" in seen(message)
@@ -115,7 +115,7 @@ async def test_an_alert_becomes_a_message_a_click_contains_and_another_puts_back
         await slack.send(slack.click(name, "undo", BEN))
         await stage.incident(here, lambda one: one.summary.state is IncidentState.UNDONE)
         assert await here.changed() == []
-        await workspace.told(BEN, "Done")
+        await workspace.told(BEN, "Heard")
         on_record = [one["body"] for one in await entries(stage, name) if one["kind"] == "command"]
         assert [(one["actor"], one["verb"]) for one in on_record] == [("ana", "approve"), ("ben", "undo")]
 
@@ -131,7 +131,7 @@ async def test_a_liaison_that_dies_between_click_and_decision_decides_once(works
         await stage.back(LIAISON, restarts)
         await slack.send(click)
         await stage.incident(here, settled)
-        await workspace.told(ANA, "Done")
+        await workspace.told(ANA, "Heard")
         assert len(await workspace.commands(name, "approve")) == 1
         await workspace.shows(name, "undo")
         assert len(slack.about(name)) == 1
@@ -151,7 +151,7 @@ async def test_of_two_people_at_once_one_decides_and_the_other_sees_why_not(work
 
         await until(both, lambda: f"{slack.whispers[known:]}")
         said = sorted(one["text"].partition(":")[0] for one in slack.whispers[known:])
-        assert said == ["Done", "Not done"]
+        assert said == ["Heard", "Not done"]
 
 
 async def test_a_stranger_is_refused_sees_why_and_is_on_record(workspace: Workspace) -> None:
@@ -183,7 +183,7 @@ async def test_a_signed_request_means_the_same_and_its_replay_nothing(workspace:
         assert await post(workspace.door, slack.submit(BEN, "a drill of ours"), at) == 200
         rejected = await stage.incident(here, lambda one: one.summary.waiting_for is None)
         assert "rejected by ben: a drill of ours" in rejected.receipts[0].reason
-        await workspace.told(BEN, "Done")
+        await workspace.told(BEN, "Heard")
         assert await here.changed() == []
 
 
