@@ -7,7 +7,7 @@ import pytest
 
 import docs.generate
 from docs.generate import CLOSED, PAGES, main
-from docs.rendering import documented, table
+from docs.rendering import documented, fields, table
 from signals.receipts import ActionState
 from workers.settings import Settings
 
@@ -28,7 +28,7 @@ def test_check_names_what_differs_and_writing_mends_it(
 
 
 def test_every_setting_says_what_it_means() -> None:
-    assert set(Settings.model_fields) <= set(documented(Settings))
+    assert [name for name, _, meaning in fields(Settings) if not meaning] == []
 
 
 def test_text_below_a_member_is_its_meaning() -> None:
