@@ -175,7 +175,10 @@ def notifiers() -> str:
         )
         for one in load(activities.notifiers, Notifier).values()
     )
-    intro = "A notifier is on when every setting that it needs is given."
+    intro = (
+        "A notifier is on when every setting that it needs is given. Slack is more than a notifier: it answers;"
+        " see [how to connect it](../how-to/connect-slack.md)."
+    )
     return page("Notifiers", intro, table(("Notifier", "Reaches", "Needs"), rows))
 
 

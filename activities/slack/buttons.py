@@ -52,10 +52,9 @@ def bound(incident: Incident, verb: Verb) -> Bound:
     waiting = incident.summary.waiting_for
     answers = verb in (Verb.APPROVE, Verb.REJECT)
     plan = waiting.plan_hash if waiting and answers else ""
-    stands = [
-        f"{one.id}:{one.state}:{one.expires_at}" for one in incident.summary.actions if one.state.stands
-    ]
-    about = plan if answers else "|".join(stands)
+    stands = [one for one in incident.summary.actions if one.state.stands]
+    until = [f"{one.expires_at}" for one in stands] if verb is Verb.EXTEND else []
+    about = plan if answers else "|".join([*sorted(one.id for one in stands), *until])
     whole = "\n".join((incident.summary.id, verb.value, about))
     return Bound(plan, hashlib.sha256(whole.encode()).hexdigest()[:24])
 

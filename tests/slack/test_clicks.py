@@ -15,7 +15,7 @@ from signals.receipts import ActionState
 from tests.slack.fake import TEAM, member
 from tests.slack.office import ANA, BEN, PEOPLE, Office, office, page
 from tests.slack.test_message import asking
-from tests.workers.cli.sample import ID, incident, waiting
+from tests.workers.cli.sample import ID, NOW, incident, waiting
 from workers.slack_clicks import Kept
 
 
@@ -129,8 +129,36 @@ async def test_an_undo_of_what_stood_then_is_refused_when_something_else_stands(
     async with office(incident()) as here:
         await here.channel.send(page())
         old = here.slack.click(ID, "undo", ANA)
-        here.incidents[ID] = incident(action=ActionState.DRIFTED)
+        summary = incident().summary
+        more = (*summary.actions, summary.actions[0].model_copy(update={"id": "a-2"}))
+        here.incidents[ID] = incident().model_copy(
+            update={"summary": summary.model_copy(update={"actions": more})}
+        )
         await here.clicking.take(old)
+        await here.idle()
+        refused(here, ANA, "changed since you looked")
+
+
+async def test_what_stands_may_be_verified_between_a_look_and_an_undo() -> None:
+    async with office(incident(action=ActionState.APPLIED)) as here:
+        await here.channel.send(page())
+        click = here.slack.click(ID, "undo", ANA)
+        here.incidents[ID] = incident(action=ActionState.EFFECTIVE)
+        await here.clicking.take(click)
+        await here.idle()
+        assert [said.verb for said in here.said] == [Verb.UNDO]
+
+
+async def test_an_extension_counts_once_until_the_time_has_changed() -> None:
+    async with office(incident()) as here:
+        await here.channel.send(page())
+        click = here.slack.click(ID, "extend", ANA)
+        summary = incident().summary
+        later = (summary.actions[0].model_copy(update={"expires_at": NOW + timedelta(days=3)}),)
+        here.incidents[ID] = incident().model_copy(
+            update={"summary": summary.model_copy(update={"actions": later})}
+        )
+        await here.clicking.take(click)
         await here.idle()
         refused(here, ANA, "changed since you looked")
 

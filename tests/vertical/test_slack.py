@@ -187,6 +187,28 @@ async def test_a_signed_request_means_the_same_and_its_replay_nothing(workspace:
         assert await here.changed() == []
 
 
+async def test_while_slack_is_away_all_else_goes_on_and_the_message_catches_up(workspace: Workspace) -> None:
+    slack, stage = workspace.slack, workspace.stage
+    async with stage.scene("auto") as here:
+        pod = await here.fill()
+        slack.down = True
+        try:
+            await stage.post(here.alert(REVERSE_SHELL, pod))
+            contained = await stage.incident(here, settled)
+            name = contained.summary.id
+
+            async def told() -> bool:
+                return name in await asyncio.to_thread(stage.stack.layout.pages.read_text)
+
+            await until(told, lambda: f"the journal has no page about {name}")
+        finally:
+            slack.down = False
+        await workspace.shows(name, "undo")
+        message = slack.one(name)
+        assert "Contained" in seen(message)
+        assert message["revisions"] <= 1
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_question_that_nobody_answers_says_so_and_is_answered_by_nobody_later(
