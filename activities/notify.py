@@ -11,6 +11,7 @@ from activities import metrics
 from activities.notifier import Channel
 from signals.errors import FirebreakError, Unavailable
 from signals.pages import AUDIT_FACT, Page
+from signals.redaction import redact
 
 REMEMBERED = 10_000
 """Deliveries kept in memory, so that a retry does not tell the same channel again."""
@@ -49,7 +50,7 @@ class Notifying:
         """
         sending = self._sending.get(page.dedup_key)
         if sending is None:
-            sending = asyncio.create_task(self._tell(self._linked(self._sealed(page))))
+            sending = asyncio.create_task(self._tell(_redacted(self._linked(self._sealed(page)))))
             self._sending[page.dedup_key] = sending
             sending.add_done_callback(lambda _: self._sending.pop(page.dedup_key, None))
         return await asyncio.shield(sending)
@@ -93,3 +94,9 @@ class Notifying:
             return page
         link = {"Incident": f"{self._incidents_url}/{quote(page.incident, safe='')}"}
         return page.model_copy(update={"links": {**page.links, **link}})
+
+
+def _redacted(page: Page) -> Page:
+    """Return the page as it may leave: no secret that an attacker's text has carried this far goes further."""
+    facts = {name: redact(value) for name, value in page.facts.items()}
+    return page.model_copy(update={"title": redact(page.title), "text": redact(page.text), "facts": facts})

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from deploy.identities import Identity, identities
 from signals.subjects import (
+    CHANNELS,
     EVIDENCE_READER,
     EXCEPTIONS,
     LIAISON,
@@ -27,7 +28,11 @@ def operator() -> Identity:
         agent=OPERATOR,
         streams=(audit_stream(OPERATOR),),
         buckets=(REPLAYS_BUCKET,),
-        asks=(service_subject(ORCHESTRATOR, EXCEPTIONS), service_subject(LIAISON, VERDICTS)),
+        asks=(
+            service_subject(ORCHESTRATOR, EXCEPTIONS),
+            service_subject(LIAISON, VERDICTS),
+            service_subject(LIAISON, CHANNELS),
+        ),
         inspects=tuple(streams),
         returns_to=tuple(stream for stream in streams if stream.startswith(("THREATS_", "FEED_"))),
     )

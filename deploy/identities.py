@@ -20,6 +20,7 @@ from signals.subjects import (
     CAPTURER,
     CAPTURER_ROLE,
     CAPTURES,
+    CHANNELS,
     CONTEXT_STORE,
     CREDENTIAL_FREEZER,
     DETECTING,
@@ -148,18 +149,13 @@ def _with_what_all_have(row: Identity) -> Identity:
     agent, watches = row.agent, row.agent in DETECTING
     seen = (observed_stream(agent),) if watches else ()
     answers = (service_subject(agent, OBSERVATIONS),) if watches else ()
+    records = (audit_stream(other) for other in (*AGENTS, OPERATOR) if agent == LIAISON != other)
     return replace(
         row,
         streams=(*row.streams, *seen, audit_stream(agent)),
         serves=(*row.serves, *answers),
-        inspects=_anchoring(agent),
+        inspects=tuple(records),  # the liaison says where the records of all stand
     )
-
-
-def _anchoring(agent: str) -> tuple[str, ...]:
-    """Return what the liaison reads of others to say where their records stand; nothing for any other agent."""
-    writers = (*AGENTS, OPERATOR) if agent == LIAISON else ()
-    return tuple(audit_stream(other) for other in writers if other != LIAISON)
 
 
 def _rows() -> tuple[Identity, ...]:
@@ -230,15 +226,16 @@ def _rows() -> tuple[Identity, ...]:
         ),
         Identity(
             agent=LIAISON,
+            streams=(feed_stream(LIAISON), dead_stream(LIAISON)),
             buckets=(state_bucket(LIAISON),),
-            serves=(service_subject(LIAISON, VERDICTS),),
+            serves=(service_subject(LIAISON, VERDICTS), service_subject(LIAISON, CHANNELS)),
             asks=(service_subject(ORCHESTRATOR, EXCEPTIONS),),
             cluster=(
                 *_grants(
                     f"{_ENROLMENTS}: create, patch, delete",
                     "pods: list",
-                    "networking.k8s.io/networkpolicies: list",
                     f"{_FREEZES}: list",
+                    "networking.k8s.io/networkpolicies: list",
                     f"{_RBAC}/rolebindings: create, list",
                 ),
                 Grant(group=_RBAC, resource="rolebindings", verbs=("delete",), names=_BOUND),

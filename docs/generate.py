@@ -171,15 +171,22 @@ def notifiers() -> str:
         (
             f"`{one.name}`",
             one.reaches,
-            ", ".join(f"`{PREFIX}{need.upper()}`" for need in one.needs) or "nothing",
+            _settings(one.needs) or "nothing",
+            _settings(one.uses),
+            str(one.options or "everything"),
         )
         for one in load(activities.notifiers, Notifier).values()
     )
     intro = (
-        "A notifier is on when every setting that it needs is given. Slack is more than a notifier: it answers;"
+        "A notifier is on when every setting that it needs is given. What it is told is a default: "
+        "[`channels` of the policy](policy.md) says something else. Slack is more than a notifier: it answers;"
         " see [how to connect it](../how-to/connect-slack.md)."
     )
-    return page("Notifiers", intro, table(("Notifier", "Reaches", "Needs"), rows))
+    return page("Notifiers", intro, table(("Notifier", "Reaches", "Needs", "Uses", "Is told"), rows))
+
+
+def _settings(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{PREFIX}{name.upper()}`" for name in names)
 
 
 def states() -> str:

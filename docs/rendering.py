@@ -16,6 +16,9 @@ NOTICE = "<!-- Written by docs/generate.py from the code. Do not edit: `make fix
 def documented(of: type | ModuleType) -> dict[str, str]:
     """Return the text that stands below each member of a class or module, on one line."""
     told: dict[str, str] = {}
+    for parent in getattr(of, "__bases__", ()):
+        if parent.__module__.partition(".")[0] == of.__module__.partition(".")[0]:
+            told |= documented(parent)
     name = ""
     body = ast.parse(textwrap.dedent(inspect.getsource(of))).body
     if not isinstance(of, ModuleType):

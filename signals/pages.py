@@ -49,6 +49,8 @@ class Page(BaseModel, frozen=True):
     """
 
     incident: str
+    namespace: str = ""
+    """Of what it is about; empty where that is the whole cluster, or nobody said."""
     cluster: ClusterRef
     kind: PageKind
     severity: Severity
@@ -59,3 +61,5 @@ class Page(BaseModel, frozen=True):
     dedup_key: str = Field(min_length=1)
     at: datetime
     audience: Audience = Audience.RESPONDERS
+    decided: bool = False
+    """A person has decided: nobody needs to be woken for it any more."""

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from signals.authority import Authority
+from signals.channels import ChannelOptions
 from signals.decisions import OnExpiry
 from signals.errors import PolicyInvalid
 from signals.people import Person, twice
@@ -185,6 +186,8 @@ class Policy(BaseModel, frozen=True, extra="forbid"):
     where somebody is, whoever is not named can only reject and stop."""
     owner_channels: dict[str, str] = Field(default_factory=dict)
     """By namespace (shell pattern): the channel of Slack in which its owners are told what was done there."""
+    channels: dict[str, ChannelOptions] = Field(default_factory=dict)
+    """By name of a notifier: what it is told, and when."""
     authority: Authority = Authority()
     """What it takes to decide: roles, and how many people."""
 

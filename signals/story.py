@@ -111,6 +111,7 @@ def page(incident: Incident, decision: Decision, at: datetime) -> Page:
     sure = "unknown" if decision.confidence is None else f"{decision.confidence:.2f}"
     told = Page(
         incident=summary.id,
+        namespace=_namespace(summary),
         cluster=incident.cluster,
         kind=kind,
         severity=_SEVERITY[Tier(tier)],
@@ -139,6 +140,12 @@ def unanswered(incident: Incident, asked: WaitingFor, at: datetime) -> Page:
     return page.model_copy(update={"text": text, "dedup_key": f"{asked.group}/silence"})
 
 
+def _namespace(summary: Summary) -> str:
+    """Return the namespace of the first thing that an incident is about."""
+    parts = summary.entities[0].split("/") if summary.entities else []
+    return parts[1] if len(parts) > 2 else ""
+
+
 def _of_group(page: Page, incident: Incident, group: str) -> Page:
     """Return the one page about everything that waits for the same limit; it names the first incident."""
     why = next((receipt.reason for receipt in incident.receipts if receipt.reason), page.text)
@@ -161,6 +168,7 @@ def note(incident: Incident, kind: PageKind, text: str, at: datetime) -> Page:
     severity = Severity.HIGH if kind in (PageKind.DRIFT, PageKind.PAGE) else Severity.INFO
     return Page(
         incident=summary.id,
+        namespace=_namespace(summary),
         cluster=incident.cluster,
         kind=kind,
         severity=severity,

@@ -88,6 +88,8 @@ SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 EXCEPTIONS = "exceptions"
 """Service of the orchestrator: what is expected of workloads. It takes what the liaison has signed."""
 VERDICTS = "verdicts"
+CHANNELS = "channels"
+"""Service of the liaison: how its channels stand, and a harmless page to one of them, for the operator."""
 """Service of the liaison: what incidents were, in hindsight."""
 
 CAPTURES = "captures"

@@ -12,24 +12,23 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-import activities.notifiers
-from activities.notifier import Notifier, connect_all
 from activities.notify import Notifying
 from activities.owners import Owning
 from activities.ports import COMMANDS, Manifest
 from signals.approvals import Answer, Approval, Verb
-from signals.catalog import load
 from signals.errors import FirebreakError, Refused, SettingsInvalid, Unavailable
 from signals.stops import ORDERS
-from signals.subjects import LIAISON, NAMESPACE, VERDICTS, service_subject, state_bucket
+from signals.subjects import CHANNELS, LIAISON, NAMESPACE, VERDICTS, service_subject, state_bucket
 from workers import excepting, ordered, passing
 from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.anchoring import Anchoring
 from workers.audited import spoken
+from workers.cli.ledger import Ledger
 from workers.enrolment import enrol, unenrol
 from workers.grouping import Grouping
 from workers.hindsight import Hindsight
 from workers.slack_wiring import wired
+from workers.telling import Telling
 
 TRY_AGAIN_SECONDS = 1.0
 
@@ -184,7 +183,8 @@ async def run(context: Context) -> None:
     """Tell people, and listen to them, until told to stop."""
     if context.temporal is None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
-    channels = connect_all(load(activities.notifiers, Notifier).values(), context.settings.model_dump())
+    telling = Telling(context, Ledger(context.temporal))
+    channels = telling.channels
     slack = wired(context, context.temporal)
     if slack:
         channels["slack"] = slack.channel
@@ -195,6 +195,7 @@ async def run(context: Context) -> None:
     notifying = Notifying(channels, incidents, lambda: anchoring.digest)
     hindsight = Hindsight(context.temporal, context.bus.kv(state_bucket(LIAISON)))
     await context.bus.serve(service_subject(LIAISON, VERDICTS), hindsight.answer)
+    await context.bus.serve(service_subject(LIAISON, CHANNELS), telling.answer)
     listening = Listening(context, context.temporal, notifying, hindsight)
     owning = Owning(context.cluster, channels, context.policy)
     worker = Worker(
@@ -204,7 +205,7 @@ async def run(context: Context) -> None:
         activities=[notifying.tell_people, owning.tell_owners],
     )
     async with worker:
-        work = [asyncio.create_task(listening.listen()), asyncio.create_task(anchoring.run())]
+        work = [asyncio.create_task(one) for one in (listening.listen(), anchoring.run(), telling.run())]
         if slack:
             work.append(asyncio.create_task(slack.run()))
         context.ready()

@@ -8,12 +8,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from signals.errors import SettingsInvalid
+from workers.notifier_settings import NotifierSettings
 from workers.slack_settings import SlackSettings
 
 PREFIX = "FIREBREAK_"
 
 
-class Settings(SlackSettings, frozen=True, extra="forbid"):
+class Settings(SlackSettings, NotifierSettings, frozen=True, extra="forbid"):
     """Every setting of every agent. Environment: `FIREBREAK_` and the field's name in capitals."""
 
     cluster_name: str = Field(default="local", min_length=1, max_length=60)

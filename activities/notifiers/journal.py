@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from activities.notifier import Channel, Given, Notifier
+from activities.notifier import Channel, Desk, Given, Notifier
 from signals.errors import Unavailable
 from signals.pages import Page
 
@@ -79,7 +79,7 @@ def _keys(lines: bytes) -> Iterator[str]:
             continue  # a line that a killed writer left half done
 
 
-def connect(given: Given) -> Channel:
+def connect(given: Given, desk: Desk) -> Channel:
     """Open the journal at `pages_file`."""
     return JournalChannel(Path(given["pages_file"]))
 

@@ -2,7 +2,7 @@
 
 import structlog
 
-from activities.notifier import Channel, Given, Notifier
+from activities.notifier import Channel, Desk, Given, Notifier
 from signals.display import terminal
 from signals.pages import Page
 
@@ -35,7 +35,7 @@ class LogChannel:
         )
 
 
-def connect(given: Given) -> Channel:
+def connect(given: Given, desk: Desk) -> Channel:
     """Return the log; it needs nothing."""
     return LogChannel()
 

@@ -11,7 +11,7 @@ import structlog
 from temporalio.testing import ActivityEnvironment
 
 import activities.notifiers
-from activities.notifier import Notifier, connect_all
+from activities.notifier import Desk, Notifier, connect_all
 from activities.notifiers.journal import JournalChannel
 from activities.notify import Notifying
 from signals.catalog import load
@@ -19,6 +19,7 @@ from signals.entities import ClusterRef
 from signals.errors import Refused, Unavailable
 from signals.pages import Page, PageKind
 from signals.threats import Severity
+from tests.workflows.world import Bucket
 from workers.settings import Settings
 
 NOTIFIERS = load(activities.notifiers, Notifier)
@@ -82,6 +83,15 @@ async def tell(notifying: Notifying, page: Page) -> tuple[str, ...]:
     return await ActivityEnvironment().run(notifying.tell_people, page)
 
 
+def desk(name: str) -> Desk:
+    """Return the desk of a channel, on which nothing lies."""
+
+    async def report(incident: str) -> bytes | None:
+        return None
+
+    return Desk(memory=Bucket(), report=report)
+
+
 def journal(path: Path) -> list[str]:
     """Return the keys in a journal."""
     return [json.loads(line)["dedup_key"] for line in path.read_text().splitlines()]
@@ -89,13 +99,13 @@ def journal(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("notifier", NOTIFIERS.values(), ids=NOTIFIERS)
 def test_a_notifier_needs_only_settings_that_exist(notifier: Notifier) -> None:
-    assert set(notifier.needs) <= set(Settings.model_fields)
+    assert {*notifier.needs, *notifier.uses} <= set(Settings.model_fields)
 
 
 def test_a_channel_without_its_settings_is_off(tmp_path: Path) -> None:
-    assert set(connect_all(NOTIFIERS.values(), Settings().model_dump())) == {"log"}
+    assert set(connect_all(NOTIFIERS.values(), Settings().model_dump(), desk)) == {"log"}
     given = Settings(pages_file=tmp_path / "pages.jsonl").model_dump()
-    assert set(connect_all(NOTIFIERS.values(), given)) == {"log", "journal"}
+    assert set(connect_all(NOTIFIERS.values(), given, desk)) == {"log", "journal"}
 
 
 async def test_a_page_reaches_every_channel() -> None:
@@ -182,7 +192,7 @@ async def test_a_journal_that_cannot_be_written_is_unavailable(tmp_path: Path) -
 async def test_the_log_shows_no_control_character() -> None:
     with structlog.testing.capture_logs() as lines:
         await tell(
-            Notifying(connect_all([NOTIFIERS["log"]], {})),
+            Notifying(connect_all([NOTIFIERS["log"]], {}, desk)),
             page(title="evil\x1b[2J", text="a\u202eb", facts={"command": "x\ry"}),
         )
     assert lines[0]["title"] == "evil␛[2J"

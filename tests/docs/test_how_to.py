@@ -13,6 +13,7 @@ from activities.notifier import Notifier
 from signals.catalog import load
 from signals.detector import Detector
 from signals.policy import parse
+from tests.activities.test_notify import desk
 from workers.cli import _parser, verbs
 from workers.cli.verb import Verb
 
@@ -49,7 +50,7 @@ def test_the_detector_that_is_shown_is_one() -> None:
 def test_the_notifier_that_is_shown_is_one(tmp_path: Path) -> None:
     notifier = shown("add-a-notifier.md")["NOTIFIER"]
     assert isinstance(notifier, Notifier)
-    assert notifier.connect({"pages_file": tmp_path / "aloud"}).send is not None
+    assert notifier.connect({"pages_file": tmp_path / "aloud"}, desk("aloud")).send is not None
 
 
 def test_the_policy_that_is_shown_is_one() -> None:

@@ -69,7 +69,7 @@ def test_what_only_tightens_needs_nobody(old: dict[str, Any], new: dict[str, Any
 
 
 def test_every_field_of_a_policy_is_looked_at_or_known_to_let_nothing_more_be_done() -> None:
-    harmless = {"version", "quiet_seconds", "expiry_lead_seconds", "owner_channels"}
+    harmless = {"version", "channels", "quiet_seconds", "expiry_lead_seconds", "owner_channels"}
     looked_at = {field.split(":")[0].split(".")[0] for field, _, _ in LOOSER} | {
         "restrict_ttl_seconds",
         "extensions",
