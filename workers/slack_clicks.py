@@ -15,7 +15,9 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from activities.slack.blocks import context
 from activities.slack.click import Click, form, read
+from activities.slack.message import escaped
 from signals.approvals import Verb
 from signals.audit import Kind
 from signals.display import literal
@@ -186,11 +188,11 @@ class Clicking:
     async def whisper(self, click: Click, words: str) -> None:
         """Tell the one who pressed, and nobody else; after a few attempts only the log is told."""
         shown = literal(words, 1000)
-        escaped = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        said = {"text": escaped(words, 1000), "blocks": [context(shown)]}
         for attempt in range(TRIES):
             try:
                 await self._desk.web.call(
-                    "chat.postEphemeral", channel=click.channel, user=click.user, text=escaped, mrkdwn=False
+                    "chat.postEphemeral", channel=click.channel, user=click.user, **said
                 )
             except Unavailable as error:
                 await self._sleep(error.retry_after or 2.0**attempt)

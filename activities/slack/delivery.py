@@ -19,6 +19,8 @@ GONE = frozenset({"message_not_found", "edit_window_closed", "cant_update_messag
 """Errors of an update after which the message is made anew."""
 
 
+UNFOLDED = {"unfurl_links": False, "unfurl_media": False}
+"""Nothing that looks like an address is fetched and shown by Slack."""
 PAGE, PAGES = 200, 10
 """How many messages of a channel are looked through for one of ours that a crash has left unrecorded."""
 
@@ -101,7 +103,7 @@ class Delivery:
         if found is None:
             record = await self._keep(record.name, posting=True)
             body = await self._web.call(
-                "chat.postMessage", channel=record.channel, metadata=_mark(record), **shown.body
+                "chat.postMessage", channel=record.channel, metadata=_mark(record), **UNFOLDED, **shown.body
             )
             return await self._keep(record.name, ts=str(body["ts"]), posting=False, content=content)
         return await self._keep(record.name, ts=found, posting=False, content="")
@@ -144,6 +146,7 @@ class Delivery:
             thread_ts=record.ts,
             reply_broadcast=reply.loud,
             metadata=metadata,
+            **UNFOLDED,
             **reply.body,
         )
         return await self._said(record, reply.saying)

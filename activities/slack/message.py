@@ -72,7 +72,7 @@ class Message:
     @property
     def body(self) -> dict[str, Any]:
         """Return it as the arguments of `chat.postMessage` and `chat.update`."""
-        return {"text": self.text, "blocks": list(self.blocks), "unfurl_links": False, "unfurl_media": False}
+        return {"text": self.text, "blocks": list(self.blocks)}
 
 
 def message(incident: Incident, doors: Doors, *, whole: bool = True) -> Message:

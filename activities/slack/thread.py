@@ -50,7 +50,7 @@ def reply(record: Record, incident: Incident, wakes: str = "") -> Reply | None:
         blocks.append(section("Timeline (UTC)", bullets(lines)))
     latest = record.lines[-1].text if record.lines else moments[-1].what
     shown = literal(latest, 200).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    body = {"text": shown, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+    body = {"text": shown, "blocks": blocks}
     last = moments[-1] if moments else None
     digest = hashlib.sha256(json.dumps([record.name, body], sort_keys=True).encode()).hexdigest()[:32]
     told = Told(at=last.at, what=last.what) if last else record.told

@@ -95,7 +95,7 @@ class FakeSlack:
 
     def told(self, user: str) -> list[str]:
         """Return what one person alone was told."""
-        return [one["text"] for one in self.whispers if one["user"] == user]
+        return [one["blocks"][0]["elements"][0]["text"] for one in self.whispers if one["user"] == user]
 
     async def _api(self, request: web.Request) -> web.Response:
         method = request.match_info["method"]
@@ -158,6 +158,8 @@ class FakeSlack:
         return {"ok": True, "channel": given["channel"], "ts": given["ts"]}
 
     def _chat_postEphemeral(self, given: dict[str, Any]) -> dict[str, Any]:
+        if why := refused(given.get("blocks") or []):
+            return {**_error("invalid_blocks"), "why": why}
         self.whispers.append(given)
         return {"ok": True, "message_ts": "1.1"}
 
@@ -173,7 +175,12 @@ class FakeSlack:
         issued = float(given["trigger_id"].partition("-")[2])
         if time.monotonic() - issued > 3:
             return _error("expired_trigger_id")
-        self.views.append(given["view"])
+        view = given["view"]
+        if len(view["private_metadata"]) > 3000 or any(
+            len(view[n]["text"]) > 24 for n in ("title", "submit", "close")
+        ):
+            return _error("invalid_arguments")
+        self.views.append(view)
         return {"ok": True, "view": {"id": f"V{len(self.views)}"}}
 
     async def _link(self, request: web.Request) -> web.WebSocketResponse:
