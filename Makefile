@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow node-setup test-node crash replay check fix bench docs clean lock
+.PHONY: help setup demo test test-slow node-setup test-node fuzz-node crash replay check fix bench docs clean lock
 
 help: ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ node-setup: ## Install what a real node needs of the distribution (Debian, Ubunt
 test-node: setup ## Prove containment by packets, tokens and processes on a real node (Linux, root)
 	@$(BIN)/firebreak doctor --build
 	$(BIN)/pytest -q -m node
+
+fuzz-node: setup ## Try the reachability engine against packets in many random worlds: WORLDS=200, SEED=…
+	@$(BIN)/firebreak doctor --build
+	$(BIN)/pytest -q -s -m node tests/node/test_engine.py --node-worlds $(or $(WORLDS),200) \
+	  $(if $(SEED),--node-seed $(SEED))
 
 replay: setup ## Replay every golden history with the code of today, and compare the order of its commands
 	$(BIN)/pytest -q tests/workflows/test_replay.py

@@ -14,8 +14,10 @@ ASKED_FOR = ("slow", "node")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let people ask the real API server about more than one random world."""
+    """Let people ask the real API server about more random worlds, and a real node about one of them again."""
     parser.addoption("--oracle-worlds", type=int, default=1, help="random worlds for the reachability oracle")
+    parser.addoption("--node-worlds", type=int, default=8, help="random worlds for engine against packets")
+    parser.addoption("--node-seed", type=int, help="the one world to play for engine against packets")
 
 
 @pytest.hookimpl(trylast=True)

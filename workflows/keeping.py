@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -23,10 +23,14 @@ with workflow.unsafe.imports_passed_through():
         Stack,
         StackRequest,
     )
+    from signals.subjects import FREEZE_ACTION
     from signals.threats import Severity
 
 from workflows.approval import ApprovalGate
-from workflows.options import CARE, CHANGE, LATER, TELL
+from workflows.options import CARE, CHANGE, LATER, OUTLASTS, TELL
+
+BELIEVED = timedelta(seconds=30)
+"""How long a token of a pod that is gone may still be believed: its containment stands so long, and no longer."""
 
 Request = TypeVar("Request", StackRequest, RevertRequest, ExtendRequest)
 
@@ -44,6 +48,10 @@ class Keeping:
     _not_before: datetime
     """When the clock of the stack may ask it again."""
     _aside: set[asyncio.Task[None]]
+    _evicted = False
+    """Every pod of the stack is gone long enough for its tokens to be dead everywhere."""
+    _outlasting: "asyncio.Task[None] | None" = None
+    """Waits until they are."""
 
     @property
     def _standing(self) -> tuple[Receipt, ...]:
@@ -81,7 +89,7 @@ class Keeping:
             return
         await self._report(done.notes)
         if done.target_gone:
-            await self._revert(Cause.TARGET_GONE)
+            await self._let_go()
 
     def _give_up_verifying(self) -> None:
         """What could not be looked at stands all the same, and is not called effective."""
@@ -98,9 +106,21 @@ class Keeping:
             return
         await self._report(done.notes)
         if done.target_gone:
-            await self._revert(Cause.TARGET_GONE)
+            await self._let_go()
         elif done.notes:
             self._tell(PageKind.DRIFT, "; ".join(done.notes))
+
+    async def _let_go(self) -> None:
+        """The pods are gone: put back what stands around them, a freeze once no token of theirs is believed."""
+        frozen = any(receipt.action.type == FREEZE_ACTION for receipt in self._standing)
+        if not (frozen and workflow.patched(OUTLASTS)):
+            await self._revert(Cause.TARGET_GONE)
+        elif self._outlasting is None:
+            self._outlasting = asyncio.create_task(self._outlast())
+
+    async def _outlast(self) -> None:
+        await workflow.sleep(BELIEVED, summary="until no token of the pods is believed any more")
+        self._evicted, self._outlasting = True, None
 
     async def _revert(self, cause: Cause, approval: Approval | None = None) -> Answer:
         """Put everything back, newest first; what somebody else changed stays, and is said."""

@@ -51,6 +51,9 @@ LETS_STAND = "a cancel lets stand"
 NEWER_STAYS = "what is known stays where a report is older"
 """Patch: the owner of a stack learns last what was decided anew, and its report took that back for a moment."""
 
+OUTLASTS = "a freeze outlasts its pod"
+"""Patch: a freeze was put back as soon as its pod was seen gone, while the API server still believed its token."""
+
 COMES_BACK = "what its turn did not begin is handed over again"
 """Patch: an action that a cap held back in its turn was due again by an approval, and nobody carried it out."""
 

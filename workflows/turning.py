@@ -6,7 +6,6 @@ what is in flight at that moment is taken back by itself.
 
 import asyncio
 import contextlib
-from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -18,12 +17,8 @@ with workflow.unsafe.imports_passed_through():
     from signals.receipts import ActionState, Receipt
     from signals.requests import AdvanceRequest, Stack
 
-from workflows.keeping import Keeping
+from workflows.keeping import BELIEVED, Keeping
 from workflows.options import LATER, TURN
-
-BELIEVED = timedelta(seconds=30)
-"""How long a token of a pod that is gone may still be believed: its containment stands so long, and no longer."""
-
 
 TRIES = 3
 """How often an action is tried that the executor will not begin with."""
@@ -35,8 +30,6 @@ class Turning(Keeping):
     _turns: "asyncio.Task[None] | None" = None
     _tries: dict[str, int]
     """How often the executor would not begin with an action."""
-    _evicted = False
-    """Every pod of the stack is gone, by our own hand, long enough for its tokens to be dead everywhere."""
 
     def _begin_turns(self) -> None:
         """Carry out what is due, if anything is and nobody does already."""

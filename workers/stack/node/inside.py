@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from workers.stack.node.place import HIDDEN, NODE, NODE_ADDRESS, OUTSIDE_RANGES, Place
+from workers.stack.node.place import CALLER, HIDDEN, NODE, NODE_ADDRESS, OUTSIDE_RANGES, Place
 
 KERNEL_SETTINGS = {
     "kernel/panic": "10",
@@ -82,7 +82,8 @@ def _network() -> None:
         f"ip -n {OUTSIDE} link set lo up",
         f"ip -n {OUTSIDE} addr add {BEYOND}/30 dev eth0",
         f"ip -n {OUTSIDE} link set eth0 up",
-        f"ip -n {OUTSIDE} route add default via {GATEWAY}",
+        f"ip -n {OUTSIDE} addr add {CALLER}/32 dev lo",
+        f"ip -n {OUTSIDE} route add default via {GATEWAY} src {CALLER}",
     ):
         _run(command)
     for addresses in OUTSIDE_RANGES:

@@ -14,6 +14,8 @@ NODE_ADDRESS = "10.240.0.1"
 POD_RANGE = "10.244.1.0/24"
 OUTSIDE_RANGES = ("203.0.113.0/24", "198.51.100.0/24")
 """Addresses of no pod, which something answers: what an intruder calls home to."""
+CALLER = "203.0.113.1"
+"""The address of no pod from which something outside speaks."""
 OUTSIDE_PORTS = (80, 443, 4444, 8080, 9000)
 ENFORCER = "network-policies"
 """Name of what enforces NetworkPolicies, as a process and at the API server."""

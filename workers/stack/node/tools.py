@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from signals.errors import StackError
+from workers import settings
 from workers.stack.node.place import CGROUPS, HIDDEN
 
 CURE = "make node-setup (or: apt-get install --no-install-recommends {packages})"
@@ -86,6 +87,13 @@ def _hidden(state: Path) -> list[Missing]:
     ]
 
 
+def main() -> int:
+    """Say what is missing; return whether anything is, for scripts."""
+    lacking = missing(settings.state_dir())
+    print("\n".join(f"It needs {one.what}: {one.cure}" for one in lacking))  # noqa: T201  # that is its use
+    return 1 if lacking else 0
+
+
 def check(state: Path) -> None:
     """Do nothing if a node can be made here.
 
@@ -95,3 +103,7 @@ def check(state: Path) -> None:
     if lacking := missing(state):
         said = "\n".join(f"  {one.what}: {one.cure}" for one in lacking)
         raise StackError(f"a real node cannot be started here. Missing:\n{said}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
