@@ -11,7 +11,7 @@ from signals.incidents import Incident, IncidentState, Moment
 from signals.pages import PageKind
 from signals.receipts import ActionState
 from signals.threats import Severity
-from tests.slack.fake import CHANNEL, OTHER_CHANNEL, FakeSlack, seen
+from tests.slack.fake import CHANNEL, OTHER_CHANNEL, FakeSlack, buttons, seen
 from tests.slack.office import Office, office, page, until
 from tests.slack.test_message import asking
 from tests.workers.cli.sample import ID, NOW, incident
@@ -165,6 +165,17 @@ async def test_routes_choose_the_channel_of_a_new_message() -> None:
     async with office(asking()) as here:
         await here.channel.send(page(severity=Severity.CRITICAL))
         assert here.slack.one(ID)["channel"] == OTHER_CHANNEL
+
+
+async def test_owners_are_told_in_their_own_channel_without_buttons() -> None:
+    async with office(asking()) as here:
+        await here.channel.send(page())
+        for _ in range(2):
+            await here.channel.tell_owners(page("your pod is isolated until 15:00", "o-1"), OTHER_CHANNEL)
+        (message,) = here.slack.messages[OTHER_CHANNEL]
+        assert "your pod is isolated until 15:00" in seen(message)
+        assert buttons(message) == []
+        assert here.slack.one(ID)["channel"] == CHANNEL
 
 
 async def test_a_page_about_no_incident_is_said_once() -> None:
