@@ -10,7 +10,8 @@ from temporalio import activity
 from activities import metrics
 from activities.notifier import Channel
 from signals.errors import FirebreakError, Unavailable
-from signals.pages import AUDIT_FACT, Page
+from signals.filters import WAITING, filters
+from signals.pages import AUDIT_FACT, Page, PageKind
 from signals.redaction import redact
 
 REMEMBERED = 10_000
@@ -93,6 +94,8 @@ class Notifying:
         if not (self._incidents_url and page.incident):
             return page
         link = {"Incident": f"{self._incidents_url}/{quote(page.incident, safe='')}"}
+        if page.kind is PageKind.APPROVAL:
+            link["All that waits"] = filters(self._incidents_url)[WAITING]
         return page.model_copy(update={"links": {**page.links, **link}})
 
 

@@ -19,6 +19,7 @@ from signals.errors import Conflict, FirebreakError, NotFound, Unavailable
 from signals.owners import Done, OwnersNews, Touched
 from signals.pages import Audience, Page, PageKind
 from signals.policy import Policy
+from signals.redaction import redact
 from signals.subjects import DOMAIN, LIAISON
 from signals.threats import Severity
 
@@ -111,7 +112,7 @@ def event(news: OwnersNews, one: Touched, entity: Entity) -> Manifest:
         "action": "Contain" if one.done is Done.CONTAINED else "Inform",
         "reason": str(one.done),
         "regarding": regarding,
-        "note": terminal(one.text, NOTE),
+        "note": terminal(redact(one.text), NOTE),
         "type": "Warning" if one.done is Done.CONTAINED else "Normal",
     }
 
@@ -122,7 +123,7 @@ def _micro(at: datetime) -> str:
 
 def _page(news: OwnersNews, theirs: Sequence[Touched]) -> Page:
     """Return one message about everything that was touched in one namespace."""
-    text = "\n".join(dict.fromkeys(one.text for one in theirs))
+    text = "\n".join(dict.fromkeys(redact(one.text) for one in theirs))
     namespace = theirs[0].pod.namespace or ""
     done = theirs[0].done
     title = (

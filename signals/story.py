@@ -11,7 +11,7 @@ from signals.decisions import Decision, Tier
 from signals.display import markdown
 from signals.incidents import Incident, IncidentState, Moment, Summary, WaitingFor
 from signals.pages import Page, PageKind
-from signals.receipts import Receipt
+from signals.receipts import ActionState, Receipt
 from signals.threats import Severity
 from signals.words import ACTIONS, EXPIRIES, QUESTIONS, STATES, TIERS
 
@@ -28,10 +28,33 @@ _SEVERITY = {
 }
 
 
+def beginning(incident: str) -> str:
+    """Return what stands beside the story from the start, and stays there when nobody can tell the story."""
+    return "\n".join(
+        (
+            "**Current Details** tell what happened, what was done and what waits for you. Where they stay empty,"
+            " Firebreak's orchestrator is away: **Memo** holds where it stands, and what was contained stays so.",
+            "",
+            f"- the story in a terminal: `firebreak describe {incident}`",
+            f"- wrong? put everything back: `firebreak undo {incident}`",
+            f"- over? say what it was: `firebreak close {incident} --verdict …`",
+            "",
+            "*Request Cancellation* and *Terminate* put nothing back.",
+        )
+    )
+
+
+def standing(summary: Summary) -> str:
+    """Return where an incident stands and what can be done, in plain sentences: what is shown without a worker."""
+    told = " ".join(line for line in _waits(summary) if line).replace("**", "").replace("`", "")
+    return f"{summary.state}: {STATES[summary.state]} {told}"
+
+
 def details(incident: Incident) -> str:
     """Return an incident as Markdown: what, what waits, what was done, what stays open, when."""
     summary = incident.summary
     sure = "unknown" if summary.confidence is None else f"{summary.confidence:.2f}"
+    planned = bool(incident.receipts) and not any(map(_wrote, incident.receipts))
     lines = [
         f"### {markdown(summary.title, SHOWN)}",
         "",
@@ -39,12 +62,13 @@ def details(incident: Incident) -> str:
         "",
         f"Tier {summary.tier} ({TIERS[summary.tier]}) · {summary.severity} · confidence {sure}"
         f" · mode {summary.mode}",
+        *_hindsight(summary),
         "",
         "#### What waits for you",
         "",
         *_waits(summary),
         "",
-        "#### What was done",
+        "#### What is planned" if planned else "#### What was done",
         "",
         *([_done(receipt) for receipt in incident.receipts] or ["Nothing was written to the cluster."]),
     ]
@@ -64,25 +88,60 @@ def details(incident: Incident) -> str:
 
 def _waits(summary: Summary) -> Iterator[str]:
     """Yield what a person can or must do now, with the command."""
-    asked = summary.waiting_for
-    if asked:
-        who, until = " or ".join(asked.roles), f"{asked.deadline:%Y-%m-%d %H:%M:%S}"
-        person = " --person lead" if asked.roles == ("lead",) else ""
-        yield f"**{who}: {asked.kind}**, until {until} UTC. {QUESTIONS.get(asked.kind, '')}"
-        yield ""
-        yield f"- yes: `firebreak approve {summary.id}{person}`"
-        yield f"- no: `firebreak reject {summary.id}{person} --reason …`"
-        if asked.group:
-            yield f"- with all that waits for the same limit: `firebreak approve --group {asked.group}`"
+    stands = any(action.state.stands for action in summary.actions)
+    if summary.waiting_for:
+        yield from _asked(summary.id, summary.waiting_for)
+        if stands:
+            yield f"- a false alarm, put back what stands: `firebreak undo {summary.id}`"
     elif summary.state is IncidentState.CLOSED:
-        yield "Nothing. It is over."
-    elif any(action.state.stands for action in summary.actions):
+        yield from _over(summary, stands=stands)
+    elif stands:
         yield "Nothing must be decided."
         yield ""
         yield f"- a false alarm, put everything back: `firebreak undo {summary.id}`"
         yield f"- more time needed: `firebreak extend {summary.id} --for 4h`"
     else:
-        yield f"Nothing must be decided. When you have read it: `firebreak close {summary.id}`"
+        yield "Nothing must be decided."
+        yield ""
+        yield f"- when you have read it, say what it was: `firebreak close {summary.id} --verdict …`"
+        if summary.exceptions:
+            yield f"- not expected after all: `firebreak exceptions end {summary.exceptions[0]}`"
+        else:
+            yield f"- it is meant, and will come again: `firebreak snooze {summary.id} --for 7d --reason …`"
+
+
+def _asked(incident: str, asked: WaitingFor) -> Iterator[str]:
+    who, until = " or ".join(asked.roles), f"{asked.deadline:%Y-%m-%d %H:%M:%S}"
+    person = " --person lead" if asked.roles == ("lead",) else ""
+    yield f"**{who}: {asked.kind}**, until {until} UTC. {QUESTIONS.get(asked.kind, '')}"
+    yield ""
+    yield f"- yes: `firebreak approve {incident}{person}`"
+    yield f"- no: `firebreak reject {incident}{person} --reason …`"
+    if asked.group:
+        yield f"- with all that waits for the same limit: `firebreak approve --group {asked.group}`"
+
+
+def _over(summary: Summary, *, stands: bool) -> Iterator[str]:
+    yield "Nothing. It is over."
+    if summary.verdict is None or stands:
+        yield ""
+    if summary.verdict is None:
+        yield f"- say what it was, if nobody has: `firebreak judge {summary.id} --verdict …`"
+    if stands:
+        yield f"- it was left standing; put it back: `firebreak undo {summary.id}`"
+
+
+def _hindsight(summary: Summary) -> Iterator[str]:
+    """Yield what somebody said that it was, or is."""
+    if summary.verdict:
+        yield f"\nIn hindsight: **{summary.verdict}**"
+    if summary.exceptions:
+        yield f"\nExpected, so nothing is done about it: `{'`, `'.join(summary.exceptions)}`"
+
+
+def _wrote(receipt: Receipt) -> bool:
+    """Return whether something came, or comes, of an action."""
+    return receipt.state not in (ActionState.STAGED, ActionState.SHADOW)
 
 
 def _done(receipt: Receipt) -> str:

@@ -110,6 +110,8 @@ REMEDIATION_WORKFLOW = "RemediationWorkflow"
 MEMO = "firebreak"
 """Memo field of an incident's workflow: its Summary, readable without a worker."""
 MEMO_TITLE = "title"
+MEMO_NOW = "now"
+"""Memo field: where it stands and what can be done, in a sentence."""
 
 SEARCH_ATTRIBUTES = {
     "FirebreakCluster": "Keyword",

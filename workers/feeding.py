@@ -21,6 +21,7 @@ from activities.metrics import Stage
 from activities.pace import Pace
 from activities.phases import every
 from activities.tracing import span
+from signals import story
 from signals.display import markdown
 from signals.errors import Unavailable
 from signals.policy import Policy
@@ -242,4 +243,5 @@ class Feeding:
             memo=memo,
             search_attributes=attributes,
             static_summary=markdown(event.title, 120),  # Temporal's UI renders it
+            static_details=story.beginning(incident),
         )

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from signals.display import terminal
     from signals.incidents import Incident, IncidentState, Summary
     from signals.keywords import keyword_list
-    from signals.subjects import MEMO, MEMO_TITLE
+    from signals.subjects import MEMO, MEMO_NOW, MEMO_TITLE
     from signals.threats import ThreatEvent
 
 
@@ -46,7 +46,11 @@ def first_sight(incident: str, event: ThreatEvent) -> tuple[dict[str, Any], Type
         opened_at=event.accepted_at or event.observed_at,
         entities=(str(event.subject),),
     )
-    memo = {MEMO: seen.model_dump(mode="json"), MEMO_TITLE: terminal(event.title, 120)}
+    memo = {
+        MEMO: seen.model_dump(mode="json"),
+        MEMO_TITLE: terminal(event.title, 120),
+        MEMO_NOW: story.standing(seen),
+    }
     attributes = [
         SearchAttributePair(CLUSTER, event.cluster.name),
         SearchAttributePair(NAMESPACE, event.subject.namespace or ""),
@@ -77,7 +81,13 @@ def show(incident: Incident) -> None:
     ]
     if summary.verdict:
         updates.append(VERDICT.value_set(summary.verdict))
-    workflow.upsert_memo({MEMO: summary.model_dump(mode="json"), MEMO_TITLE: summary.title})
+    workflow.upsert_memo(
+        {
+            MEMO: summary.model_dump(mode="json"),
+            MEMO_TITLE: terminal(summary.title, 120),
+            MEMO_NOW: story.standing(summary),
+        }
+    )
     workflow.upsert_search_attributes(updates)
 
 

@@ -8,7 +8,9 @@ import pytest
 from activities.owners import WORKLOAD_EVENTS
 from signals.approvals import Verb
 from signals.errors import Refused
+from signals.filters import QUERIES
 from signals.incidents import IncidentState
+from signals.subjects import MEMO_NOW
 from tests.vertical.scene import REVERSE_SHELL
 from tests.vertical.stage import Stage, until
 from tests.vertical.test_afterwards import AGAIN, contained, next_after, over
@@ -93,6 +95,24 @@ async def test_each_touched_workload_gets_an_event_by_the_liaison_that_says_how_
         await until(lambda: told("FirebreakContained"), lambda: "the pod has no Event of its containment")
         assert (await stage.say(Verb.CLOSE, name, undo=True)).accepted
         await until(lambda: told("FirebreakPutBack"), lambda: "the pod has no Event of its release")
+
+
+async def test_every_list_that_is_linked_is_one_that_temporal_answers(stage: Stage) -> None:
+    async with stage.scene() as here:
+        name = (await contained(stage, here)).summary.id
+        for query in QUERIES.values():
+            await anext(stage.temporal.list_workflows(query), None)
+        held = stage.temporal.list_workflows(f"{QUERIES['tier 3 and 4, open']} AND WorkflowId = '{name}'")
+        rows = [row async for row in held]
+        assert [row.id for row in rows] == [name]
+        now = await rows[0].memo_value(MEMO_NOW, "")
+        assert now.startswith("contained: "), now
+        assert f"firebreak undo {name}" in now
+        told = await stage.temporal.get_workflow_handle(name).describe()
+        assert "Request Cancellation" in (await told.static_details() or "")
+        _, out, err = await stage.firebreak("-o", "json", "status")
+        assert set(json.loads(out)["filters"]) == set(QUERIES), err
+        assert (await stage.say(Verb.CLOSE, name, undo=True)).accepted
 
 
 async def snooze_as_oncall(stage: Stage, incident: str) -> None:

@@ -66,16 +66,24 @@ def brief(summary: Summary, now: datetime, program: str = "firebreak") -> tuple[
 
 def waits(summary: Summary, now: datetime, program: str = "firebreak") -> Iterator[Line]:
     """Yield what a person can or must do now, each with the exact command."""
+    standing = [action for action in summary.actions if action.state.stands]
     if summary.waiting_for is not None:
         yield from _asked(summary.id, summary.waiting_for, now, program)
+        if standing:
+            yield from _offer("A false alarm? Put back what stands:", f"{program} undo {summary.id}")
         return
     if summary.state is IncidentState.CLOSED:
-        yield Line("Nothing. It is over.")
+        yield from _over(summary, program)
         return
-    standing = [action for action in summary.actions if action.state.stands]
     if not standing:
         yield Line("Nothing must be decided.")
         yield from _offer("When you have read it:", f"{program} close {summary.id}")
+        if summary.exceptions:
+            end = f"{program} exceptions end {summary.exceptions[0]}"
+            yield from _offer("It was expected. Not any more?", end)
+        else:
+            snooze = f'{program} snooze {summary.id} --for 7d --reason "why"'
+            yield from _offer("It is meant, and will come again? Expect it for a while:", snooze)
         return
     yield Line("Nothing must be decided.")
     if any(action.state is ActionState.DRIFTED for action in standing):
@@ -83,6 +91,14 @@ def waits(summary: Summary, now: datetime, program: str = "firebreak") -> Iterat
     else:
         yield from _offer("A false alarm? Put everything back:", f"{program} undo {summary.id}")
     yield from _offer("More time needed:", f"{program} extend {summary.id} --for 4h")
+
+
+def _over(summary: Summary, program: str) -> Iterator[Line]:
+    yield Line(f"Nothing. It is over{f', and was: {summary.verdict}' if summary.verdict else ''}.")
+    if any(action.state.stands for action in summary.actions):
+        yield from _offer("It was left standing. Put it back:", f"{program} undo {summary.id}")
+    if summary.verdict is None:
+        yield from _offer("Say what it was, if nobody has:", f"{program} judge {summary.id} --verdict …")
 
 
 def _asked(incident: str, asked: WaitingFor, now: datetime, program: str) -> Iterator[Line]:

@@ -81,6 +81,8 @@ class Status(BaseModel, frozen=True):
     """Kubeconfigs of `oncall` and `lead`."""
     stopped: str | None = None
     """Who stopped Firebreak, and why; null if nobody did, or nobody can be asked."""
+    filters: dict[str, str] = {}
+    """Links to lists of incidents in Temporal's UI, by what they list."""
     attention: tuple[str, ...] = ()
     """What the agents that serve want a person to see to, like a policy that waits for its approval."""
 

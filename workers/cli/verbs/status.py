@@ -30,6 +30,7 @@ def run(options: Namespace) -> int:
             "dead_letters": dead_letters(layout),
             "attention": _attention(layout),
             "context_store": memory(layout.context / "versions.db"),
+            "filters": _filters(status),
         }
         status = status.model_copy(update=found)
     emit(options, status.model_dump(), lambda: _show(status))
@@ -69,6 +70,15 @@ def _attention(layout: "Layout") -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _filters(status: "Status") -> dict[str, str]:
+    from signals.filters import filters
+
+    places = status.endpoints
+    if not places.temporal_ui:
+        return {}
+    return filters(f"{places.temporal_ui}/namespaces/{places.temporal_namespace or 'default'}/workflows")
+
+
 def _show(status: "Status") -> None:
     from workers.cli.screen import Screen
     from workers.stack.memory import LATE, told
@@ -97,6 +107,9 @@ def _show(status: "Status") -> None:
     screen.say()
     places = {**status.endpoints.model_dump(), **status.people.model_dump()}
     screen.table(("what", "where"), [(name, where) for name, where in places.items() if where])
+    if status.filters:
+        screen.say()
+        screen.table(("incidents in Temporal's UI", "where"), list(status.filters.items()))
 
 
 VERB = Verb(name="status", help="what runs, and where", arguments=no_arguments, run=run)
