@@ -141,6 +141,8 @@ class Applying:
             applied_at=None if planned.action.deferred else self._now(),
             expires_at=decision.decided_at + timedelta(seconds=planned.action.ttl_seconds),
             approved_by=approved_by,
+            tier=decision.tier,
+            implicated=decision.implicated,
             trace=decision.trace,
         )
 

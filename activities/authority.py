@@ -12,14 +12,16 @@ from activities.breaker import Breaker
 from activities.ports import ENROLMENTS, PODS, Cluster, Manifest
 from activities.predicate import impacts, refused_always
 from activities.ruling import ANYBODY, LEAD, WRITE, Ruling, asked, followed, part, tier_of, told, unasked
+from signals import matters, voices
 from signals.approvals import Approval, Verb
+from signals.authority import spoken_as
 from signals.decisions import Decision, Tier
 from signals.envelope import Trust
 from signals.errors import NotFound, Refused
 from signals.plans import ActionPlan, Plan, WriteKind
 from signals.policy import Policy
 from signals.receipts import Receipt
-from signals.requests import Disposition
+from signals.requests import Disposition, Outcome
 from signals.subjects import LIAISON, ORCHESTRATOR
 from signals.threats import Mode
 
@@ -166,10 +168,36 @@ class Authority:
         except Refused as error:
             ruling = Ruling(disposition=Disposition.REFUSED, reason=str(error))
         else:
-            why = _unfit(theirs, approval, roles)
+            why = _unfit(theirs, approval, roles) or self._undecided(decision, theirs, approval)
             if why:
                 ruling = Ruling(disposition=Disposition.STAGED, reason=why, roles=roles)
         return {**alone, **{one.action.id: ruling for one in theirs.actions}}
+
+    def _undecided(self, decision: Decision, theirs: Plan, approval: Approval) -> str:
+        """Return why those who approved may not, or are too few; nothing if they may."""
+        try:
+            voices.check(self._policy, approval, Verb.APPROVE, matters.of_plan(decision, theirs))
+        except Refused as error:
+            return str(error)
+        return ""
+
+    def asking(self, decision: Decision, outcome: Outcome) -> Outcome:
+        """Return an outcome with whom, and how many, the policy wants for what waits for a person."""
+        theirs = outcome.staged or outcome.plan
+        demand = self._policy.authority.asked(Verb.APPROVE, matters.of_plan(decision, theirs))
+        roles = tuple(role for role in outcome.roles if not demand.lacks_role(spoken_as(role)))
+        return outcome.model_copy(update={"people": demand.people, "roles": roles or LEAD})
+
+    def prove_about(self, approval: Approval, verb: Verb, stack: Sequence[Receipt]) -> None:
+        """Return if those who said it may decide about this stack, are enough, and saw it as it is.
+
+        Raises:
+            Refused: they may not, are too few, or it has changed since.
+        """
+        seen = approval.plan_hash if approval.verb not in (Verb.APPROVE, Verb.REJECT) else ""
+        if seen and seen != matters.stack_digest(stack):
+            raise Refused(matters.LOOK_AGAIN)
+        voices.check(self._policy, approval, verb, matters.of_receipts(stack))
 
     async def _look(self, actions: Sequence[ActionPlan]) -> Sight:
         namespaces = _namespaces(actions)

@@ -140,7 +140,7 @@ class Carrying:
         chosen = plan.model_copy(
             update={"actions": tuple(one for one in plan.actions if one.action.id in alone | settled)}
         )
-        by = approval.actor if approval else ""
+        by = approval.by if approval else ""
         approvals = {one: by for one in alone if by and rulings[one].approved}
         written = await self._applying.write(decision, chosen, recorded, approvals, self._authority.again)
         known = {receipt.action.id: receipt for receipt in written}
@@ -148,7 +148,7 @@ class Carrying:
             known.get(one.action.id) or self._unwritten(decision, plan, one, rulings[one.action.id])
             for one in plan.actions
         )
-        return _told(plan, rulings, receipts)
+        return self._authority.asking(decision, _told(plan, rulings, receipts))
 
     def _unwritten(self, decision: Decision, plan: Plan, one: ActionPlan, ruling: Ruling) -> Receipt:
         return Receipt(
@@ -159,6 +159,8 @@ class Carrying:
             plan_hash=plan.hash,
             state=_STATES[ruling.disposition],
             reason=ruling.reason,
+            tier=decision.tier,
+            implicated=decision.implicated,
         )
 
     def _unplanned(self, decision: Decision, reason: str) -> Outcome:

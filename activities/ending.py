@@ -19,6 +19,7 @@ from activities.upkeep import Upkeep
 from signals.approvals import Approval, Verb
 from signals.decisions import OnExpiry
 from signals.errors import Refused
+from signals.matters import RELEASE, decides
 from signals.policy import AfterExtensions, Policy
 from signals.receipts import ActionState, Receipt
 from signals.requests import (
@@ -109,6 +110,8 @@ class Ending:
             _check_answer(approval, standing)
             if await self._ends(standing) - self._now() > self._asked_before:
                 raise Refused("nobody was asked to release this: its time is not nearly up")
+        if standing:
+            self._authority.prove_about(approval, decides(approval, RELEASE), standing)
         ids = tuple(receipt.action.id for receipt in standing)
         await self._spending.spend(approval, "put back", ids)
 
@@ -138,6 +141,7 @@ class Ending:
             approval = self._authority.prove_command(request.approval, request.stack.incident, verbs)
             if approval.verb is Verb.REJECT and standing:
                 _check_answer(approval, standing)
+            self._authority.prove_about(approval, Verb.EXTEND, standing)
             ids = tuple(receipt.action.id for receipt in standing)
             spent = await self._spending.spend(approval, "extend", ids, until)
             return max(spent.until or until, ends)

@@ -18,6 +18,7 @@ from activities.tracing import inject, span
 from signals.decisions import Decision, Silenced, Term
 from signals.envelope import Signer
 from signals.exceptions import AlertException
+from signals.matters import implicated
 from signals.policy import Policy, Rule
 from signals.requests import JudgeRequest
 from signals.subjects import SPAN_JUDGE
@@ -160,6 +161,7 @@ class Judging:
                 decided_at=now,
                 accepted_at=max((e.accepted_at for e in scales.events if e.accepted_at), default=None),
                 followup_seconds=self._pace.wait(request.incident, now) if request.revision == 1 else 0.0,
+                implicated=implicated(scales.events),
                 trace=trace,
             )
         )

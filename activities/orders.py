@@ -11,8 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 from activities.ports import COMMANDS, Cluster, KeyValue, Manifest
 from activities.ruling import Ruling, Rulings
-from signals.approvals import Verb
+from signals import voices
+from signals.approvals import Verb, Voice
+from signals.authority import Matter
 from signals.errors import Conflict, Refused
+from signals.people import People
+from signals.policy import Policy
 from signals.requests import Disposition
 from signals.stops import Halt, Stop
 from signals.subjects import NAMESPACE, ORDER
@@ -47,16 +51,38 @@ class Orders:
         self._no: dict[str, No] = {}
         self._stood_down: dict[str, No] = {}
         self._policies: dict[tuple[str, str], dict[str, None]] = {}
+        self.policy: Policy | None = None
+        """The policy in force, once that is known: it says who the people are."""
+
+    @property
+    def people(self) -> People:
+        """Everybody whom the policy in force names."""
+        return People(self.policy.people if self.policy else ())
 
     @property
     def standing(self) -> Stop | None:
         """The stop that holds, if one does."""
-        return self._halt.standing
+        return self.halt.standing
 
     @property
     def halt(self) -> Halt:
-        """Every stop and resume that was heard."""
-        return self._halt
+        """Every stop and resume that was heard; two accounts of one person count once."""
+        people = self.people
+        return self._halt.counted(lambda actor: people.counted_as(actor) if people.knows(actor) else "")
+
+    def objection(self, command: Manifest) -> str:
+        """Return why a resume of this person does not count, or nothing."""
+        spec, metadata = command["spec"], command["metadata"]
+        if self.policy is None:
+            return "it is not known yet who the people are" if spec.get("via") else ""
+        voice = Voice(
+            command=metadata["uid"],
+            actor=spec["actor"],
+            role=spec["role"],
+            via=spec.get("via", ""),
+            said_at=metadata.get("creationTimestamp") or datetime.now(UTC),
+        )
+        return voices.objection(self.policy, Verb.RESUME, Matter(), voice)
 
     def hear(self, command: Manifest) -> None:
         """Take in one Command; one that was heard before changes nothing."""
@@ -66,7 +92,7 @@ class Orders:
         if verb == Verb.STOP:
             stop = Stop(uid=metadata["uid"], actor=actor, reason=spec.get("reason", ""), at=at)
             self._halt = self._halt.stopped(stop)
-        elif verb == Verb.RESUME:
+        elif verb == Verb.RESUME and not self.objection(command):
             self._halt = self._halt.resumed(spec.get("stop", ""), actor, metadata["uid"])
         elif verb == Verb.APPROVE_POLICY and spec.get("role") == "lead":
             self._approve_policy(command)

@@ -46,12 +46,17 @@ class Spending:
     async def spend(
         self, approval: Approval, purpose: str, about: tuple[str, ...], until: datetime | None = None
     ) -> Spent:
-        """Use a proved command for one purpose; return what it was used for, now or by an earlier attempt.
+        """Use a proved command, and those that seconded it, for one purpose; return what it was used for.
+
+        That may be by an earlier attempt.
 
         Raises:
             Refused: it is too old, or was used for something else.
             Unavailable: it could not be remembered, so it may not be used.
         """
+        for other in approval.seconded:
+            alone = {"id": other.command, "said_at": other.said_at, "seconded": ()}
+            await self.spend(approval.model_copy(update=alone), purpose, about, until)
         key = f"command.{hashlib.sha256(approval.id.encode()).hexdigest()[:32]}"
         known = await self._known(key)
         if known is None:

@@ -38,6 +38,24 @@ class Via(StrEnum):
     PAGE = "page"
 
 
+class Voice(BaseModel, frozen=True):
+    """One person's word, as the liaison took it."""
+
+    command: str
+    """UID of the Command."""
+    actor: str
+    """With `via` the name of a person, else a user name of the API server."""
+    person: str = ""
+    """The one name of whoever speaks, whatever the account."""
+    role: str = "oncall"
+    via: str = ""
+    groups: tuple[str, ...] | None = None
+    """Slack user groups that they were in at that moment; null where nobody asked Slack."""
+    authenticated_at: datetime | None = None
+    """When they last logged in at the approval page."""
+    said_at: datetime
+
+
 class Approval(Grown, frozen=True):
     """One command of one person, as the liaison read it from the API server.
 
@@ -45,7 +63,12 @@ class Approval(Grown, frozen=True):
     only on the memory cluster, where nobody proves who speaks.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"verdict", "rule", "workload", "image", "exception"})
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {
+            "verdict", "rule", "workload", "image", "exception",
+            "via", "groups", "authenticated_at", "person", "seconded",
+        }
+    )  # fmt: skip
 
     id: str
     cluster: ClusterRef
@@ -81,7 +104,37 @@ class Approval(Grown, frozen=True):
     exception: str = ""
     """END_EXCEPTION: which."""
     said_at: datetime
+    via: str = ""
+    """Where it was said, if not under their own credentials."""
+    groups: tuple[str, ...] | None = None
+    """Slack user groups that they were in when they spoke; null where nobody asked Slack."""
+    authenticated_at: datetime | None = None
+    """When they last logged in at the approval page."""
+    person: str = ""
+    """The one name of whoever speaks, whatever the account; empty where the policy names nobody."""
+    seconded: tuple[Voice, ...] = ()
+    """The others who said the same before, where it takes several."""
     signature: str = ""
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """Everybody who said it, whoever spoke last first."""
+        mine = Voice(
+            command=self.id,
+            actor=self.actor,
+            person=self.person or self.actor,
+            role=self.role,
+            via=self.via,
+            groups=self.groups,
+            authenticated_at=self.authenticated_at,
+            said_at=self.said_at,
+        )
+        return (mine, *self.seconded)
+
+    @property
+    def by(self) -> str:
+        """Who said it, for the record."""
+        return " and ".join(dict.fromkeys(voice.actor for voice in reversed(self.voices)))
 
 
 class Answer(BaseModel, frozen=True):
@@ -89,3 +142,5 @@ class Answer(BaseModel, frozen=True):
 
     accepted: bool
     message: str
+    waits: bool = False
+    """It counts, and nothing is done before another person has said it too."""

@@ -5,7 +5,7 @@ asks again, by its own records, before it does what was said.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, Field
@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 from signals.approvals import Verb
 from signals.people import Role
 
-LETS_GO = (Verb.UNDO, Verb.STAND_DOWN, Verb.CLOSE)
-"""What can put containment back. Releasing it when its time is up counts as `undo` too."""
+LETS_GO = (Verb.UNDO, Verb.STAND_DOWN)
+"""What puts containment back. `close --undo`, and releasing it when its time is up, count as `undo`."""
 
 
 class AuthorityRule(BaseModel, frozen=True, extra="forbid"):
@@ -71,6 +71,11 @@ class Authority(BaseModel, frozen=True, extra="forbid"):
         )
 
 
+def spoken_as(role: str) -> frozenset[str]:
+    """Return every capacity that somebody has who speaks in this one."""
+    return frozenset({role, Role.ONCALL}) if role == Role.LEAD else frozenset({role})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Matter:
     """What a decision is about."""
@@ -79,6 +84,12 @@ class Matter:
     namespaces: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     """Types of the actions that would be written, or put back."""
+    implicated: tuple[str, ...] = ()
+    """Accounts that did what is under suspicion, or are under it."""
+
+    def with_implicated(self, accounts: Collection[str]) -> "Matter":
+        """Return it with more accounts that do not decide."""
+        return replace(self, implicated=tuple(sorted({*self.implicated, *accounts})))
 
 
 @dataclass(frozen=True, kw_only=True)

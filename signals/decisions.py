@@ -88,7 +88,7 @@ class Decision(Grown, frozen=True):
     `followup_seconds` spreads what follows the first write when many incidents open at once.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"silenced"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"silenced", "implicated"})
 
     incident: str
     cluster: ClusterRef
@@ -112,6 +112,8 @@ class Decision(Grown, frozen=True):
     accepted_at: datetime | None = None
     """When the bus accepted the latest event."""
     followup_seconds: float = 0.0
+    implicated: tuple[str, ...] = ()
+    """Accounts of the API server that did what is under suspicion, or are under it: they do not decide here."""
     signature: str = ""
     trace: dict[str, str] = Field(default_factory=dict)
 

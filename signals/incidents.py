@@ -51,6 +51,10 @@ class WaitingFor(BaseModel, frozen=True):
     """The objects that an answer is bound to."""
     group: str = ""
     """Others wait for the same limit: all of them are one decision, `firebreak approve --group`."""
+    people: int = 1
+    """How many different people it takes."""
+    approved: tuple[str, ...] = ()
+    """Who has said yes so far."""
 
 
 class ActionSummary(BaseModel, frozen=True):
@@ -98,6 +102,10 @@ class Summary(BaseModel, frozen=True):
     """What was expected and weighs nothing: the exceptions that say so, as `firebreak exceptions` lists them."""
     verdict: Verdict | None = None
     """What it was, as somebody said who closed it; null where nobody did, or later: `firebreak verdicts`."""
+    stack: str = ""
+    """Digest of what stands: what an undo, extend, stand-down or close is bound to."""
+    implicated: tuple[str, ...] = ()
+    """Accounts that did what is under suspicion, or are under it: they do not decide here."""
 
 
 class Moment(BaseModel, frozen=True):

@@ -109,6 +109,10 @@ class People:
         """Return who speaks in a Command: its actor is a person's name if it came `via` us."""
         return self.named(actor) if via else self.of_kubernetes(actor)
 
+    def knows(self, actor: str) -> bool:
+        """Return whether this is somebody; everybody is where the policy names nobody."""
+        return not self or bool(self.of_kubernetes(actor) or self.named(actor))
+
     def counted_as(self, actor: str) -> str:
         """Return the one name under which an actor counts, so that two accounts of one person are not two."""
         person = self.of_kubernetes(actor) or self.named(actor)

@@ -1,5 +1,6 @@
 """How an incident is told from its file: where it stands, one line of the list, the whole story."""
 
+from signals import matters
 from signals.casefile import CaseFile
 from signals.incidents import ActionSummary, Incident, IncidentState, Summary, WaitingFor
 from signals.plans import WriteKind
@@ -75,6 +76,8 @@ def summary(file: CaseFile, waiting: WaitingFor | None) -> Summary:
         suspicions=_suspicions(file),
         exceptions=tuple(sorted({one.exception for one in last.silenced})) if last else (),
         verdict=file.verdict if file.closed_because else None,
+        stack=matters.stack_digest(file.receipts.values()),
+        implicated=last.implicated if last else (),
     )
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
-from signals.decisions import OnExpiry, PlannedAction
+from signals.decisions import OnExpiry, PlannedAction, Tier
 from signals.entities import ClusterRef
 from signals.plans import ActionPlan
 
@@ -111,6 +111,10 @@ class Receipt(BaseModel, frozen=True):
     evidence: tuple[Captured, ...] = ()
     """What it has captured, in the order of volatility."""
     approved_by: str | None = None
+    tier: Tier = Tier.ISOLATE
+    """Of the decision that asked for it."""
+    implicated: tuple[str, ...] = ()
+    """Accounts that may not decide about it, as that decision says."""
     trace: dict[str, str] = Field(default_factory=dict)
     """The trace context of the alert that led to it."""
 

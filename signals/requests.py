@@ -125,6 +125,8 @@ class Outcome(BaseModel, frozen=True):
     reason: str = ""
     roles: tuple[str, ...] = ("oncall", "lead")
     """Who may approve the staged plan."""
+    people: int = 1
+    """How many different people it takes."""
     group: str = ""
     """Who waits for the same limit is asked about together: one page, one decision."""
     staged: Plan | None = None
@@ -213,6 +215,19 @@ class InvestigationRequest(BaseModel, frozen=True):
     """What is written or due, to say what it would close."""
     since: datetime | None = None
     """When the first signal was observed; None where nobody said."""
+
+
+class Heard(BaseModel, frozen=True):
+    """What the liaison tells an incident of a person who spoke and has decided nothing yet.
+
+    `approval` is signed: nobody else can have somebody stand there as having said something.
+    """
+
+    approval: Approval
+    note: str
+    """What became of it, in words: who else is needed, or why it does not count."""
+    counts: bool = False
+    """Whether it counts towards the open question."""
 
 
 class Report(BaseModel, frozen=True):

@@ -1,5 +1,6 @@
 """Whether Firebreak is stopped, by what people said to it alone: one may stop it, two must resume it."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from pydantic import BaseModel, Field
@@ -43,6 +44,14 @@ class Halt(BaseModel, frozen=True):
         """Return it with one more resume; the same person twice is one person."""
         actors = {actor: command, **self.resumes.get(uid, {})}
         return self.model_copy(update={"resumes": {**self.resumes, uid: actors}})
+
+    def counted(self, name: Callable[[str], str]) -> "Halt":
+        """Return it with people by name in place of accounts; an empty name does not count."""
+        counted = Halt(stops=self.stops)
+        for uid, actors in self.resumes.items():
+            for actor, command in actors.items():
+                counted = counted.resumed(uid, name(actor), command) if name(actor) else counted
+        return counted
 
     def joined(self, other: "Halt") -> "Halt":
         """Return what both know."""

@@ -42,6 +42,9 @@ SAID = (
     "seconds",
     "keep",
     "force",
+    "via",
+    "nonce",
+    "authenticatedAt",
 )
 """What is kept of a command."""
 
@@ -137,7 +140,7 @@ def _outcome(given: Sequence[Any], outcome: Outcome) -> list[Told]:
         "decision": hashlib.sha256(request.decision.signature.encode()).hexdigest(),
         "disposition": str(outcome.disposition),
         "reason": outcome.reason,
-        "approved_by": request.approval.actor if request.approval else None,
+        "approved_by": request.approval.by if request.approval else None,
         "plan": outcome.plan.hash,
         "policy": outcome.plan.policy_digest,
         "actions": _actions(outcome.receipts),
@@ -153,7 +156,7 @@ def _stack(kind: Kind, *, only_with_notes: bool = False) -> Callable[[Sequence[A
         body = {
             "incident": _incident(given),
             "cause": str(getattr(given[0], "cause", "")),
-            "by": approval.actor if approval else None,
+            "by": approval.by if approval else None,
             "notes": list(stack.notes),
             "actions": _actions(stack.receipts),
         }

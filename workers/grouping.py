@@ -101,9 +101,12 @@ class Grouping:
 
 def _summed(verb: Verb, members: Sequence[Member], answers: Sequence[Answer]) -> Answer:
     """Return what came of it in one answer."""
-    done = sum(answer.accepted for answer in answers)
+    done = sum(answer.accepted and not answer.waits for answer in answers)
+    wait = sum(answer.waits for answer in answers)
     what = "approved" if verb is Verb.APPROVE else "rejected"
     message = f"{what} {done} of {len(members)} incidents"
+    if wait:
+        message += f"; {wait} of them wait for another person, who says the same about the group"
     failed = [
         f"{member.incident}: {answer.message}"
         for member, answer in zip(members, answers, strict=True)

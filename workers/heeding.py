@@ -100,6 +100,9 @@ class Heeding:
             )
         if verb == Verb.APPROVE_POLICY:
             return self._policy_reply((spec.get("fromPolicy", ""), spec.get("toPolicy", "")))
+        why = self._orders.objection(command)
+        if why:
+            return Answer(accepted=False, message=why)
         return self._resume_reply(command["metadata"]["uid"], spec["actor"], spec.get("stop", ""))
 
     def _changes(self) -> tuple[str, str] | None:
@@ -123,7 +126,7 @@ class Heeding:
             return Answer(
                 accepted=False, message="there is no such stop; `firebreak status` shows what holds"
             )
-        said = halt.resumes.get(uid, {})
+        said, actor = halt.resumes.get(uid, {}), self._orders.people.counted_as(actor)
         if said.get(actor) != command:
             return Answer(accepted=False, message=f"{actor} has said that already: it needs another person")
         if len(said) < PEOPLE_TO_RESUME:
@@ -135,7 +138,10 @@ class Heeding:
 
     async def _answer(self, command: Manifest, answer: Answer) -> None:
         metadata = command["metadata"]
-        status = {**answer.model_dump(), "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        status = {
+            **answer.model_dump(include={"accepted", "message"}),
+            "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
         operations = [
             {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
             {"op": "add", "path": "/status", "value": status},

@@ -7,6 +7,7 @@ can speak for a person.
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from temporalio.client import Client
@@ -24,6 +25,7 @@ from workers.agent import BUILD_ID, Agent, Context, until_stopped
 from workers.anchoring import Anchoring
 from workers.audited import spoken
 from workers.cli.ledger import Ledger
+from workers.deciding import Deciding, Groups, PassOn
 from workers.enrolment import enrol, unenrol
 from workers.grouping import Grouping
 from workers.hindsight import Hindsight
@@ -62,6 +64,8 @@ def read(command: Manifest, context: Context) -> Approval:
             image=spec.get("image", ""),
             exception=spec.get("exception", ""),
             said_at=metadata.get("creationTimestamp") or datetime.now(UTC),
+            via=spec.get("via", ""),
+            authenticated_at=spec.get("authenticatedAt"),
         )
     )
 
@@ -70,13 +74,20 @@ class Listening:
     """Reads commands from the API server and answers each once."""
 
     def __init__(
-        self, context: Context, temporal: Client, notifying: Notifying, hindsight: Hindsight
+        self,
+        context: Context,
+        temporal: Client,
+        notifying: Notifying,
+        hindsight: Hindsight,
+        groups: Groups | None = None,
     ) -> None:
-        """Listen for this context."""
+        """Listen for this context; where there is Slack, ask it who is in which user group."""
         self._context = context
         self._notifying = notifying
         self._temporal = temporal
-        self._grouping = Grouping(temporal, context.bus.kv(state_bucket(LIAISON)), self._sealed)
+        bucket = context.bus.kv(state_bucket(LIAISON))
+        self._deciding = Deciding(context.policy, bucket, temporal, context.signer, groups)
+        self._grouping = Grouping(temporal, bucket, self._decided)
         self._hindsight = hindsight
         self._busy: dict[str, asyncio.Task[None]] = {}
 
@@ -132,19 +143,14 @@ class Listening:
     async def _obey(self, command: Manifest) -> Answer:
         try:
             approval = read(command, self._context)
-            if approval.verb is Verb.ENROL:
-                answer = await enrol(self._context.cluster, approval)
-            elif approval.verb is Verb.UNENROL:
-                answer = await unenrol(self._context.cluster, approval)
-            elif approval.verb in (Verb.SNOOZE, Verb.END_EXCEPTION):
-                answer = await excepting.obey(self._context, approval)
-            elif approval.verb is Verb.JUDGE:
-                answer = await self._hindsight.keep(approval)
+            await self._deciding.once(command["metadata"]["name"], approval)
+            if (carry_out := self._about_namespaces(approval)) is not None:
+                answer = await self._deciding.about_namespace(approval, carry_out)
             elif group := command["spec"].get("group", ""):
                 answer = await self._grouping.answer(approval, group)
             else:
-                answer = await passing.pass_on(self._temporal, approval)
-                if answer.accepted and approval.verdict:
+                answer = await self._decided(approval)
+                if answer.accepted and not answer.waits and approval.verdict:
                     await self._hindsight.keep(approval)
         except (Refused, ValueError) as error:
             answer = Answer(accepted=False, message=str(error))
@@ -160,9 +166,17 @@ class Listening:
         await self._context.audit.note(*spoken(command, answer))
         return answer
 
-    async def _sealed(self, approval: Approval) -> Answer:
-        """Pass one command on under our own signature."""
-        return await passing.pass_on(self._temporal, self._context.signer.seal(approval))
+    def _about_namespaces(self, approval: Approval) -> PassOn | None:
+        """Return what carries out a command that is about no incident that runs; None for one that is."""
+        if approval.verb in (Verb.ENROL, Verb.UNENROL):
+            return partial(enrol if approval.verb is Verb.ENROL else unenrol, self._context.cluster)
+        if approval.verb in (Verb.SNOOZE, Verb.END_EXCEPTION):
+            return partial(excepting.obey, self._context)
+        return self._hindsight.keep if approval.verb is Verb.JUDGE else None
+
+    async def _decided(self, approval: Approval) -> Answer:
+        """Pass one command on, if whoever said it may decide that."""
+        return await self._deciding.about_incident(approval, partial(passing.pass_on, self._temporal))
 
     async def _write(self, command: Manifest, answer: Answer) -> None:
         metadata = command["metadata"]
@@ -196,7 +210,7 @@ async def run(context: Context) -> None:
     hindsight = Hindsight(context.temporal, context.bus.kv(state_bucket(LIAISON)))
     await context.bus.serve(service_subject(LIAISON, VERDICTS), hindsight.answer)
     await context.bus.serve(service_subject(LIAISON, CHANNELS), telling.answer)
-    listening = Listening(context, context.temporal, notifying, hindsight)
+    listening = Listening(context, context.temporal, notifying, hindsight, slack.groups if slack else None)
     owning = Owning(context.cluster, channels, context.policy)
     worker = Worker(
         context.temporal,

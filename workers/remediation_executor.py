@@ -70,7 +70,7 @@ async def run(context: Context) -> None:
     standing = await in_force(
         context.bus.kv(state_bucket(REMEDIATION_EXECUTOR)), context.policy, orders.approved_policies
     )
-    heeding.policy = standing
+    heeding.policy, orders.policy = standing, standing.policy
     if standing.waiting:
         log.error("the installed policy does not hold", why=str(standing))
         context.attention(str(standing))

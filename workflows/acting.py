@@ -84,6 +84,7 @@ class Acting(Following):
                 roles=outcome.roles,
                 target_uids=tuple(sorted(uids)),
                 group=outcome.group,
+                people=outcome.people,
             )
         )
         self._asking = asyncio.create_task(self._outwait())

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from signals.envelope import Trust
     from signals.errors import Refused
     from signals.incidents import WaitingFor
+    from signals.requests import Heard
     from signals.subjects import LIAISON
 
 
@@ -25,20 +26,28 @@ class ApprovalGate:
         """Believe this liaison. `used` are the ids of the commands that were obeyed already."""
         self._trust = Trust.from_pem({LIAISON: liaison_key.encode()})
         self._used = dict.fromkeys(used)
-        self.waiting = waiting
+        self._asked = waiting
+        self._yes: dict[str, None] = dict.fromkeys(waiting.approved if waiting else ())
 
     @property
     def used(self) -> tuple[str, ...]:
         """The ids of the commands that were obeyed, the latest hundred."""
         return tuple(self._used)[-100:]
 
+    @property
+    def waiting(self) -> WaitingFor | None:
+        """The open question, with who has said yes to it so far."""
+        if self._asked is None or not self._yes:
+            return self._asked
+        return self._asked.model_copy(update={"approved": tuple(self._yes)})
+
     def ask(self, waiting: WaitingFor) -> None:
         """Ask this; a question that was open is replaced."""
-        self.waiting = waiting
+        self._asked, self._yes = waiting, {}
 
     def withdraw(self) -> None:
         """Ask nothing any more."""
-        self.waiting = None
+        self._asked, self._yes = None, {}
 
     def prove(self, approval: Approval) -> None:
         """Return if the liaison vouches for this command and it was not obeyed before.
@@ -67,23 +76,37 @@ class ApprovalGate:
             raise Refused(f"the question expired at {waiting.deadline:%H:%M:%S} UTC")
         if approval.role not in waiting.roles:
             raise Refused(f"this needs {' or '.join(waiting.roles)}, and you spoke as {approval.role}")
+        have = len({approval.person or approval.actor, *(voice.person for voice in approval.seconded)})
+        if have < waiting.people:
+            raise Refused(f"{have} of {waiting.people} approved: another person is needed")
+
+    def hear(self, heard: Heard) -> None:
+        """Take note of who has said yes to the open question, where that takes several.
+
+        Raises:
+            Refused: the liaison did not say so.
+        """
+        approval = heard.approval
+        self._trust.check_sealed(LIAISON, approval)
+        if heard.counts and self._asked is not None and approval.plan_hash == self._asked.plan_hash:
+            self._yes[approval.person or approval.actor] = None
 
     def obey(self, approval: Approval) -> None:
         """Count this command as used; an answer ends the open question."""
         self._used[approval.id] = None
         if approval.verb in (Verb.APPROVE, Verb.REJECT):
-            self.waiting = None
+            self.withdraw()
 
     async def silence(self, summary: str) -> bool:
         """Wait until the open question is answered or replaced (False), or its deadline passes (True)."""
-        asked = self.waiting
+        asked = self._asked
         if asked is None:
             return False
         left = max(asked.deadline - workflow.now(), timedelta(milliseconds=1))
         try:
             await workflow.wait_condition(
-                lambda: self.waiting is not asked, timeout=left, timeout_summary=summary
+                lambda: self._asked is not asked, timeout=left, timeout_summary=summary
             )
         except TimeoutError:
-            return self.waiting is asked
+            return self._asked is asked
         return False

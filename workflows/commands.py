@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
     from signals.approvals import Answer, Approval, Verb
     from signals.errors import Refused
+    from signals.requests import Heard
 
 from workflows.hearing import heard
 
@@ -28,6 +29,18 @@ class Commanded:
     async def obey(self, approval: Approval) -> Answer:
         """Do what was said, and say what came of it."""
         raise NotImplementedError
+
+    async def overhear(self, heard: Heard) -> None:
+        """Show that a person spoke: somebody else is needed, or it does not count. Raises `Refused` for a fake."""
+        raise NotImplementedError
+
+    @workflow.signal(description="A person spoke, and that alone decides nothing")
+    async def spoken(self, *said: Any) -> None:
+        """Take note of it, if the liaison vouches for it."""
+        try:
+            await self.overhear(Heard.model_validate(heard(said)))
+        except (ValidationError, Refused) as error:
+            workflow.logger.error("what was said to be spoken is not: %s", error)
 
     def _check(self, verb: Verb, said: tuple[Any, ...]) -> None:
         try:

@@ -11,8 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from signals.decisions import Decision
     from signals.errors import Refused
     from signals.incidents import WaitingFor
+    from signals.matters import LOOK_AGAIN, stack_digest
     from signals.receipts import ActionState
-    from signals.requests import Disposition, FalseAlarm, Outcome
+    from signals.requests import Disposition, FalseAlarm, Heard, Outcome
 
 from workflows.approval import ApprovalGate
 from workflows.commands import Commanded
@@ -48,15 +49,27 @@ class Obeying(Commanded):
                 self._gate.check(approval)
         elif approval.verb in (Verb.UNDO, Verb.EXTEND) and not standing:
             raise Refused("nothing of this incident stands in the cluster")
+        elif approval.plan_hash not in ("", stack_digest(self._file.receipts.values())):
+            raise Refused(LOOK_AGAIN)
         elif approval.verb is Verb.CLOSE and standing and not (approval.undo or approval.keep):
             raise Refused("something still stands: close with --undo to put it back, or --keep to leave it")
+
+    async def overhear(self, heard: Heard) -> None:
+        """Put it on the timeline, and show who has said yes so far."""
+        self._gate.hear(heard)
+        said, below = heard.approval, self._asked_below
+        if heard.counts and below is not None and said.plan_hash == below.plan_hash:
+            yes = dict.fromkeys((*below.approved, said.person or said.actor))
+            self._asked_below = below.model_copy(update={"approved": tuple(yes)})
+        self._file.note(workflow.now(), f"{said.actor} said: {said.verb}", heard.note)
+        self._publish()
 
     async def obey(self, approval: Approval) -> Answer:
         """Do what a person said."""
         staged = self._file.staged
         answers_us = self._gate.waiting is not None and approval.verb in _ANSWERS
         self._gate.obey(approval)
-        why = f"{approval.actor}: {approval.reason}" if approval.reason else approval.actor
+        why = f"{approval.by}: {approval.reason}" if approval.reason else approval.by
         self._file.note(workflow.now(), f"a person said: {approval.verb}", why)
         if approval.verb is Verb.REJECT and answers_us:
             self._file.settle(ActionState.REFUSED, f"rejected by {why}")

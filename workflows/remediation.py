@@ -16,10 +16,12 @@ with workflow.unsafe.imports_passed_through():
 
     from signals.approvals import Answer, Approval, Verb
     from signals.errors import Refused
+    from signals.matters import LOOK_AGAIN, stack_digest
     from signals.pages import PageKind
     from signals.receipts import ActionState
     from signals.requests import (
         Cause,
+        Heard,
         RemediationInput,
         Stack,
         StackRequest,
@@ -194,8 +196,15 @@ class RemediationWorkflow(Turning, Expiring, Commanded):
             self._gate.check(approval)
         elif not self._unfinished:
             raise Refused("nothing of this incident stands in the cluster")
+        elif approval.plan_hash not in ("", stack_digest(self._receipts.values())):
+            raise Refused(LOOK_AGAIN)
         elif approval.verb is Verb.CLOSE and not (approval.undo or approval.keep):
             raise Refused("something still stands: close with --undo to put it back, or --keep to leave it")
+
+    async def overhear(self, heard: Heard) -> None:
+        """Tell the incident, if it is still there, and show who has said yes so far."""
+        self._gate.hear(heard)
+        await self._report((f"{heard.approval.actor} said {heard.approval.verb}: {heard.note}",))
 
     async def obey(self, approval: Approval) -> Answer:
         """Do what a person said to us directly, because the incident has ended."""

@@ -8,6 +8,7 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from pathlib import Path
 
+from signals.authority import Authority
 from signals.policy import Policy, Tier4
 from tests.golden import fingerprints
 from tests.golden.cases import CASES
@@ -22,7 +23,9 @@ async def make(shelf: Shelf, names: list[str]) -> int:
     isolating = [name for name in names if name not in WHOLE]
     added = await _played(shelf, isolating, ISOLATES) if isolating else 0
     whole = [name for name in names if name in WHOLE]
-    return added + (await _played(shelf, whole, Policy(tier4=Tier4.HOLD)) if whole else 0)
+    return added + (
+        await _played(shelf, whole, Policy(tier4=Tier4.HOLD, authority=Authority(rules=()))) if whole else 0
+    )
 
 
 async def _played(shelf: Shelf, names: list[str], policy: Policy) -> int:

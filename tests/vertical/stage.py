@@ -38,6 +38,8 @@ from workers.stack.run import Stack
 from workers.stack.state import Status
 
 CRASHING = Path(__file__).with_name("crashing.py")
+USUAL = "isolate_steps: []\nauthority: {rules: []}\n"
+"""Bare pods, nobody waits for an eviction, and one person undoes it."""
 PAUSE = 0.1
 PATIENCE = 30.0
 
@@ -238,11 +240,11 @@ def _both(otherwise: Callable[[], str], error: Exception) -> Callable[[], str]:
 
 @asynccontextmanager
 async def staged(
-    root: Path, policy: str = "isolate_steps: []\n", settings: dict[str, Any] | None = None
+    root: Path, policy: str = USUAL, settings: dict[str, Any] | None = None
 ) -> AsyncIterator[Stage]:
     """Start one stack whose agents are processes with mortal hands.
 
-    Without a policy of its own, pods are bare, and nobody waits for an eviction.
+    Without a policy of its own, pods are bare, nobody waits for an eviction, and one person undoes it.
     """
     fates = root / "fates"
     fates.mkdir(exist_ok=True)

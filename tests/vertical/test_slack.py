@@ -25,6 +25,11 @@ POLICY = f"""
 isolate_steps: []
 approval_seconds: 60
 people:
+- name: otto
+  kubernetes: [oncall]
+- name: lena
+  kubernetes: [lead]
+  roles: [lead]
 - name: ana
   roles: [lead]
   slack: [{{team: {TEAM}, user: {ANA}}}]

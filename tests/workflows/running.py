@@ -21,6 +21,7 @@ from activities.judgement import Judgement
 from activities.notify import Notifying
 from activities.owners import Owning
 from activities.remediate import Remediating
+from signals.authority import Authority
 from signals.catalog import load
 from signals.envelope import Signer
 from signals.policy import AfterExtensions, Policy
@@ -37,8 +38,8 @@ from workflows.incident import IncidentWorkflow
 from workflows.remediation import RemediationWorkflow
 from workflows.sandbox import RUNNER
 
-ISOLATES = Policy(isolate_steps=(), after_extensions=AfterExtensions.RELEASE)
-"""Tier 3 isolates and does nothing more: what most tests of workflows are about."""
+ISOLATES = Policy(isolate_steps=(), after_extensions=AfterExtensions.RELEASE, authority=Authority(rules=()))
+"""Tier 3 isolates and does nothing more, and one person undoes it: what most tests of workflows are about."""
 VOUCHER = Voucher(b"a secret of the tests")
 
 DYNAMIC = (

@@ -24,6 +24,7 @@ from activities.ports import (
 )
 from activities.records import Records
 from signals.approvals import Verb
+from signals.authority import Authority
 from signals.errors import NotFound, Refused
 from signals.incidents import Incident, IncidentState
 from signals.pages import Page, PageKind
@@ -68,7 +69,7 @@ async def cluster() -> Stubborn:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def whole(cluster: Stubborn) -> AsyncIterator[World]:
-    async with running(cluster, policy=Policy(tier4=Tier4.HOLD)) as world:
+    async with running(cluster, policy=Policy(tier4=Tier4.HOLD, authority=Authority(rules=()))) as world:
         yield world
 
 

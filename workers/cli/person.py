@@ -36,6 +36,24 @@ def verdict_arguments(parser: ArgumentParser, *, required: bool = False) -> None
     parser.add_argument("--reason", default="", help="kept with the incident")
 
 
+def stack_arguments(parser: ArgumentParser) -> None:
+    """Add which incident, what of it was seen to stand, and who speaks."""
+    incident_arguments(parser)
+    parser.add_argument(
+        "--stack-hash",
+        dest="plan_hash",
+        default="",
+        metavar="H",
+        help="insist: refuse if something else stands by now than `stack` in `firebreak describe -o json`",
+    )
+
+
+def about_stack(options: Namespace, **what: Any) -> dict[str, Any]:
+    """Return what a command about what stands says."""
+    seen = {"planHash": options.plan_hash} if options.plan_hash else {}
+    return {"incident": options.incident, "reason": options.reason, **seen, **what}
+
+
 def decision_arguments(parser: ArgumentParser) -> None:
     """Add which incident or group, which plan, and who speaks."""
     what = parser.add_mutually_exclusive_group(required=True)

@@ -8,7 +8,7 @@ from signals.subjects import CONTEXT_STORE, FORENSIC_INVESTIGATOR, RBAC_AUDITOR,
 from workers.settings import Settings, cache_dir
 from workers.stack import health, nats, temporal
 from workers.stack.credentials import ADMINISTRATOR
-from workers.stack.layout import Layout
+from workers.stack.layout import Layout, shipped
 from workers.stack.ports import Ports
 from workers.stack.process import Server
 
@@ -47,7 +47,7 @@ def settings(
             "memory_dir": layout.root if cluster == "memory" else None,
             "nats_dir": layout.nats,
             "keys_dir": layout.keys,
-            "policy_file": layout.policy if layout.policy.exists() else None,
+            "policy_file": layout.policy if layout.policy.exists() else shipped("drill", "policy.yaml"),
             "context_dir": layout.context,
             **(_receiver(layout, ports) if receives_alerts((process,)) else {}),
             **(_audited(layout, ports) if process == RBAC_AUDITOR else {}),

@@ -8,7 +8,7 @@ from workers.cli.verb import Verb
 
 def arguments(parser: ArgumentParser) -> None:
     """Add which incident, what becomes of what stands, and what it was."""
-    person.incident_arguments(parser)
+    person.stack_arguments(parser)
     stands = parser.add_mutually_exclusive_group()
     stands.add_argument("--undo", action="store_true", help="put everything back first")
     stands.add_argument("--keep", action="store_true", help="leave what stands until it expires")
@@ -21,10 +21,7 @@ def run(options: Namespace) -> int:
     from workers.cli import judging
 
     what = {
-        "incident": options.incident,
-        "undo": options.undo,
-        "keep": options.keep,
-        "reason": options.reason,
+        **person.about_stack(options, undo=options.undo, keep=options.keep),
         **judging.said(options.verdict or judging.asked(options)),
     }
     return person.run(options, approvals.Verb.CLOSE, what)

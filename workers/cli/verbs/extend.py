@@ -9,7 +9,7 @@ from workers.cli.verb import Verb
 
 def arguments(parser: ArgumentParser) -> None:
     """Add which incident, and how much longer."""
-    person.incident_arguments(parser)
+    person.stack_arguments(parser)
     parser.add_argument(
         "--for", dest="seconds", type=seconds, default="4h", metavar="TIME", help="default: 4h"
     )
@@ -20,7 +20,7 @@ def run(options: Namespace) -> int:
     """Extend every action of one incident."""
     from signals import approvals
 
-    what = {"incident": options.incident, "seconds": options.seconds, "reason": options.reason}
+    what = person.about_stack(options, seconds=options.seconds)
     return person.run(options, approvals.Verb.EXTEND, what)
 
 

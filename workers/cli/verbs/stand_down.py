@@ -8,7 +8,7 @@ from workers.cli.verb import Verb
 
 def arguments(parser: ArgumentParser) -> None:
     """Add which incident, and why."""
-    person.incident_arguments(parser)
+    person.stack_arguments(parser)
     parser.add_argument("--reason", default="", help="kept with the incident")
 
 
@@ -16,9 +16,7 @@ def run(options: Namespace) -> int:
     """Stand down."""
     from signals import approvals
 
-    return person.run(
-        options, approvals.Verb.STAND_DOWN, {"incident": options.incident, "reason": options.reason}
-    )
+    return person.run(options, approvals.Verb.STAND_DOWN, person.about_stack(options))
 
 
 VERB = Verb(

@@ -8,7 +8,7 @@ from workers.cli.verb import Verb
 
 def arguments(parser: ArgumentParser) -> None:
     """Add which incident."""
-    person.incident_arguments(parser)
+    person.stack_arguments(parser)
     parser.add_argument(
         "--force",
         action="store_true",
@@ -21,7 +21,7 @@ def run(options: Namespace) -> int:
     """Undo every action of one incident, newest first."""
     from signals import approvals
 
-    what = {"incident": options.incident, "force": options.force, "reason": options.reason}
+    what = person.about_stack(options, force=options.force)
     return person.run(options, approvals.Verb.UNDO, what)
 
 
