@@ -120,7 +120,7 @@ async def take(root: Path) -> None:
         url = f"{status.endpoints.temporal_ui}/namespaces/{target.temporal_namespace}/workflows/{incident}"
         await page.open(url, "location.pathname.endsWith('/timeline')")
         url = await page.run("location.href.replace(/\\/timeline.*/, '')")
-        await page.size(1500, 1700)
+        await page.size(1500, 2300)
         await page.open(f"{url}/user-metadata", STORY)
         await cut(page, "story", STORY)
         asks = await waiting(status)
@@ -131,7 +131,7 @@ async def take(root: Path) -> None:
         theirs = f"{lists}/{asks}"
         await page.open(theirs, "location.pathname.endsWith('/timeline')")
         theirs = await page.run("location.href.replace(/\\/timeline.*/, '')")
-        await page.size(1500, 1300)
+        await page.size(1500, 1900)
         await page.open(f"{theirs}/user-metadata", STORY)
         await cut(page, "waiting", STORY)
         await away(status, page, theirs)

@@ -16,6 +16,7 @@ from activities.reporting.page import document, render
 from signals.entities import Entity
 from signals.incidents import Edge, Incident, IncidentState, Investigation, Node, Relation
 from signals.report import report
+from signals.verdicts import Verdict
 from tests.workers.cli.sample import CLUSTER, ID, NOW, POD, event, incident, waiting
 
 HOSTILE = (
@@ -128,3 +129,13 @@ def browse(folder: Path, *arguments: Any) -> str:
         [*command, *arguments],
         capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL,
     ).stdout  # fmt: skip
+
+
+def test_what_it_was_and_what_was_expected_stand_on_the_page() -> None:
+    known = incident(state=IncidentState.CLOSED)
+    said = {"verdict": Verdict.BENIGN, "exceptions": ("exc-0f9c2d1e",)}
+    page = Page(
+        render(report(known.model_copy(update={"summary": known.summary.model_copy(update=said)}), NOW))
+    )
+    assert "in hindsight: benign" in page.text
+    assert "nothing is done about it: exc-0f9c2d1e" in page.text
