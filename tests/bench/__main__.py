@@ -10,11 +10,21 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import containing, graph, store
+from tests.bench import containing, crowd, flood, footprint, graph, recovery, store, sustained
 from tests.bench.frame import Group, Row, Run
 from tests.bench.machine import Others, facts
+from tests.bench.publish import Document, publish
 
-GROUPS: tuple[Group, ...] = (containing.GROUP, graph.GROUP, store.GROUP)
+GROUPS: tuple[Group, ...] = (
+    containing.GROUP,
+    crowd.GROUP,
+    sustained.GROUP,
+    flood.GROUP,
+    recovery.GROUP,
+    footprint.GROUP,
+    graph.GROUP,
+    store.GROUP,
+)
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -25,6 +35,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"what to measure (default: all). {told}")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures are written")
     parser.add_argument("--share", type=float, default=1.0, help="of the counts, for a quick look")
+    parser.add_argument("--publish", action="store_true", help="put the figures into the documentation")
     asked = parser.parse_args(arguments)
     if unknown := sorted(set(asked.groups) - set(names)):
         parser.error(f"there is no group {unknown[0]!r}; there are {', '.join(names)}")
@@ -72,8 +83,15 @@ def main(arguments: Sequence[str]) -> int:
     run = Run(say=lambda text: say(f"  … {text}"), share=asked.share)
     began = datetime.now(UTC)
     rows = asyncio.run(measured(asked.groups, run))
-    document = {"at": f"{began:%Y-%m-%dT%H:%M:%SZ}", "share": asked.share, "machine": facts(), "rows": rows}
+    document: Document = {
+        "at": f"{began:%Y-%m-%dT%H:%M:%SZ}",
+        "share": asked.share,
+        "machine": facts(),
+        "rows": rows,
+    }
     asked.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if asked.publish:
+        publish(Path.cwd(), document)
     missed = [str(row["name"]) for row in rows if row["met"] is False]
     say(f"{len(rows)} figures, {len(missed)} goals missed{': ' if missed else ''}{', '.join(missed)}")
     return 1 if missed else 0

@@ -53,7 +53,12 @@ class Ground:
     temporal: Client
     session: aiohttp.ClientSession
 
-    async def victims(self, count: int, *, together: bool = False) -> list[Victim]:
+    @property
+    def base(self) -> int:
+        """The first port of the stack."""
+        return int(json.loads(self.stack.layout.ports.read_text())["base"])
+
+    async def victims(self, count: int, *, together: bool = False, mode: str = "auto") -> list[Victim]:
         """Make pods with a policy each: a namespace for every pod, or one namespace and one policy for all."""
         slots = asyncio.Semaphore(AT_ONCE)
         names = [f"b-{uuid.uuid4().hex[:8]}" for _ in range(1 if together else count)]
@@ -69,7 +74,7 @@ class Ground:
                 enrolment = {
                     "apiVersion": "firebreak.dev/v1alpha1",
                     "kind": "Enrolment",
-                    "spec": {"mode": "auto"},
+                    "spec": {"mode": mode},
                 }
                 await self.cluster.create(ENROLMENTS.ref(scene.namespace), enrolment)
 
@@ -87,9 +92,12 @@ class Ground:
 
     async def attack(self, victim: Victim) -> datetime:
         """Post one alert; return when it was accepted."""
+        return await self.post(json.dumps(victim.scene.alert(REVERSE_SHELL, victim.pod)).encode())
+
+    async def post(self, body: bytes) -> datetime:
+        """Post a body of alerts; return when it was accepted."""
         status = self.stack.status
         token = await asyncio.to_thread(Path(status.falco_token_file or "").read_text)
-        body = json.dumps(victim.scene.alert(REVERSE_SHELL, victim.pod)).encode()
         headers = {"Authorization": f"Bearer {token.strip()}"}
         async with self.session.post(status.endpoints.falco or "", data=body, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
