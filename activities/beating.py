@@ -15,8 +15,10 @@ async def beating() -> AsyncIterator[None]:
 
     async def beat() -> None:
         while True:
+            await asyncio.sleep(
+                HEARTBEAT_SECONDS
+            )  # what is done by then needs no beat, which Temporal writes down
             activity.heartbeat()
-            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     task = asyncio.create_task(beat())
     try:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from signals.subjects import FORENSIC_INVESTIGATOR, LIAISON, REMEDIATION_EXECUTOR
@@ -32,8 +32,12 @@ JUDGE: dict[str, Any] = {
 }
 """A pure local activity: its marker is the record."""
 
+FIRST, LATER_ON = Priority(priority_key=1), Priority(priority_key=4)
+"""Where much waits for one agent, what contains or undoes goes before what looks after it."""
+
 CHANGE: dict[str, Any] = {
     "task_queue": REMEDIATION_EXECUTOR,
+    "priority": FIRST,
     "start_to_close_timeout": timedelta(seconds=60),
     "heartbeat_timeout": timedelta(seconds=2),
     "retry_policy": RetryPolicy(
@@ -60,11 +64,12 @@ COMES_BACK = "what its turn did not begin is handed over again"
 LATE = timedelta(seconds=10)
 """How long a decision may be with the executor before people are told that nothing came of it yet."""
 
-CARE: dict[str, Any] = {**CHANGE, "schedule_to_close_timeout": timedelta(minutes=2)}
+CARE: dict[str, Any] = {**CHANGE, "priority": LATER_ON, "schedule_to_close_timeout": timedelta(minutes=2)}
 """What looks after a stack: given up after a while, for a person who undoes it must not wait behind it."""
 
 TURN: dict[str, Any] = {
     **CHANGE,
+    "priority": LATER_ON,
     "start_to_close_timeout": timedelta(minutes=3),
     "schedule_to_close_timeout": timedelta(minutes=30),
 }
