@@ -5,6 +5,7 @@ from temporalio.worker import Worker
 import activities.probes
 from activities.investigate import Investigating
 from activities.probe import Probe
+from activities.recent import Recent, of_the_whole
 from activities.witnesses import DEADLINE, Ask
 from signals.catalog import load
 from signals.errors import SettingsInvalid
@@ -19,7 +20,7 @@ from signals.subjects import (
 )
 from workers.agent import BUILD_ID, Agent, Context
 
-AT_ONCE = 8
+AT_ONCE = 4
 """Investigations at one time: each asks the API server a dozen questions, and containment asks it too."""
 
 
@@ -29,7 +30,8 @@ async def run(context: Context) -> None:
         raise SettingsInvalid(f"{context.agent} works for Temporal and was given no connection to it")
     witnesses = {agent: _asking(context, agent, OBSERVATIONS) for agent in (*DETECTING, CONTEXT_STORE)}
     past, state = (_asking(context, CONTEXT_STORE, name) for name in (SLICES, STATE))
-    investigating = Investigating(context.cluster, load(activities.probes, Probe), witnesses, past, state)
+    cluster = Recent(context.cluster, remembered=of_the_whole)
+    investigating = Investigating(cluster, load(activities.probes, Probe), witnesses, past, state)
     worker = Worker(
         context.temporal,
         task_queue=FORENSIC_INVESTIGATOR,

@@ -6,7 +6,7 @@ import pytest
 
 from activities.adapters.memory import MemoryCluster
 from activities.ports import NETWORK_POLICIES, NODES, PODS, Manifest, Resource
-from activities.recent import Recent
+from activities.recent import Recent, of_the_whole
 from signals.errors import Unavailable
 from tests.activities.clusters import fresh_namespace
 from tests.activities.scenes import scene
@@ -39,6 +39,16 @@ async def test_pods_and_policies_are_never_remembered() -> None:
     await scene(memory, space)
     assert len(await recent.list(PODS, space)) == 2
     assert len(await recent.list(NETWORK_POLICIES, space)) == 3
+
+
+async def test_who_only_looks_reads_the_whole_cluster_once_and_a_namespace_anew() -> None:
+    memory = MemoryCluster()
+    recent = Recent(memory, seconds=60, remembered=of_the_whole)
+    space = await fresh_namespace(memory)
+    assert await recent.list(PODS) == await recent.list(PODS, space) == []
+    await scene(memory, space)
+    assert await recent.list(PODS) == []
+    assert len(await recent.list(PODS, space)) == 2
 
 
 class Restarting(MemoryCluster):
