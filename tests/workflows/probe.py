@@ -5,12 +5,13 @@ import os
 import random
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 
 from temporalio import workflow
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
-FORBIDDEN = {
+FORBIDDEN: dict[str, Callable[[], object]] = {
     "the clock": datetime.now,
     "the time": lambda: time.time(),
     "a pause": lambda: time.sleep(0),
