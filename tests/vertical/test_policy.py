@@ -13,7 +13,7 @@ from tests.vertical.stage import Stage, settled
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
-LOOSER = "isolate_steps: []\nextensions: 9\n"
+LOOSER = "isolate_steps: []\nextensions: 9\nauthority: {rules: []}\n"
 
 
 async def test_a_looser_policy_waits_for_the_lead_and_asks_about_everything_meanwhile(stage: Stage) -> None:
