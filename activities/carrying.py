@@ -184,13 +184,14 @@ def _unsettled(known: Receipt | None) -> bool:
 def _begun(known: Receipt | None, ruling: Ruling) -> bool:
     """Return whether an action is finished as it was begun: only the cluster can forbid that, no request can.
 
+    What a person approved and whose turn comes is not taken back by a new judgement of the same either.
     Else whoever keeps a signed decision has it staged, replayed or told without its approval, to have what
     stands put back as soon as a part of it is missing.
     """
-    if known is None or known.state is not ActionState.APPLIED:
+    if known is None or known.state not in (ActionState.APPLIED, ActionState.DUE):
         return False
     approved = bool(known.approved_by) and ruling.disposition is Disposition.STAGED
-    return ruling.may_be_written or approved
+    return approved or (ruling.may_be_written and known.state is ActionState.APPLIED)
 
 
 def _stopped(ruling: Ruling, why: str) -> Ruling:

@@ -42,7 +42,8 @@ class StackOwner:
 
     def given_back(self, receipts: Iterable[Receipt]) -> None:
         """Hand over again what a limit held back in its turn, once it is due again."""
-        back = {_key(receipt) for receipt in receipts if receipt.state is ActionState.STAGED} & self._handed
+        staged = {receipt.action.id for receipt in receipts if receipt.state is ActionState.STAGED}
+        back = {key for key in self._handed if key.partition("/")[0] in staged}
         if back and workflow.patched(COMES_BACK):
             self._handed -= back
 

@@ -30,7 +30,7 @@ from workers.stack.options import Options
 from workers.stack.run import Stack
 
 EXECUTOR = service_account(REMEDIATION_EXECUTOR)
-CONTAINMENT = "isolate_steps: []\n"
+CONTAINMENT = "isolate_steps: []\nauthority: {rules: []}\n"
 """What is measured is the containment: bare pods, and nobody waits for an eviction."""
 AT_ONCE = 20
 """Requests in flight while the ground is prepared."""

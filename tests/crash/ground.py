@@ -27,6 +27,7 @@ POLICY = {
     "alone": [CERTAIN, "reverse_shell"],
     "caps": {"per_cluster": 60},  # reached in the middle of a long run: both ways are shaken
     "breaker": {"owners_percent": 100, "floor": 100},
+    "authority": {"rules": []},
 }
 
 

@@ -3,7 +3,14 @@
 import random
 from dataclasses import dataclass
 
-from signals.subjects import AGENTS, LIAISON, ORCHESTRATOR, REMEDIATION_EXECUTOR, RUNTIME_GUARDIAN
+from signals.subjects import (
+    AGENTS,
+    CREDENTIAL_FREEZER,
+    LIAISON,
+    ORCHESTRATOR,
+    REMEDIATION_EXECUTOR,
+    RUNTIME_GUARDIAN,
+)
 from tests.crash.mortal import ACKNOWLEDGE, PASS_ON, WRITE
 
 RESPONSE, APPROVAL, UNDO = "response", "approval", "undo"
@@ -46,6 +53,9 @@ POINTS = (
     point(REMEDIATION_EXECUTOR, UNDO, WRITE, "before"),
     point(REMEDIATION_EXECUTOR, UNDO, WRITE, "after"),
     point(REMEDIATION_EXECUTOR, UNDO, WRITE, "after", 3),
+    point(CREDENTIAL_FREEZER, RESPONSE, WRITE, "before"),
+    point(CREDENTIAL_FREEZER, RESPONSE, WRITE, "after"),
+    point(CREDENTIAL_FREEZER, UNDO, WRITE, "after"),
     point(ORCHESTRATOR, RESPONSE, ACKNOWLEDGE, "before"),
     point(ORCHESTRATOR, RESPONSE, ACKNOWLEDGE, "after", 2),
     point(RUNTIME_GUARDIAN, RESPONSE, ACKNOWLEDGE, "before"),

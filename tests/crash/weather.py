@@ -21,7 +21,7 @@ class Fault(StrEnum):
     CONFLICT = "conflicts"
 
 
-FIRST, LAST = 0.0, 2.0
+FIRST, LAST = 0.0, 1.0
 """Seconds after the beginning of a phase between which faults begin."""
 SHORTEST, LONGEST = 1.0, 4.0
 """Seconds that faults last."""

@@ -40,7 +40,7 @@ async def grounded(root: Path, enforcement: Enforcement) -> AsyncIterator[Stage]
         tools.check(root)
     except StackError as error:
         pytest.skip(str(error))
-    root.joinpath("policy.yaml").write_text("isolate_steps: []\n")
+    root.joinpath("policy.yaml").write_text("isolate_steps: []\nauthority: {rules: []}\n")
     options = Options(state_dir=root, cluster="node", enforcement=enforcement, durable=False)
     async with Stack(options) as stack:
         address = stack.status.endpoints.temporal or ""

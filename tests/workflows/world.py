@@ -13,11 +13,12 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from activities.adapters.memory import MemoryCluster
-from activities.ports import ENROLMENTS, NAMESPACES, NETWORK_POLICIES, PODS, Entry, Manifest
+from activities.adapters.memory_bucket import MemoryBucket
+from activities.ports import ENROLMENTS, NAMESPACES, NETWORK_POLICIES, PODS, Manifest
 from signals.approvals import Answer, Approval, Verb
 from signals.entities import ClusterRef, Entity
 from signals.envelope import Signer, Trust
-from signals.errors import Conflict, Unavailable
+from signals.errors import Unavailable
 from signals.incidents import Incident
 from signals.pages import Page
 from signals.policy import Policy
@@ -42,36 +43,7 @@ def keyring() -> tuple[dict[str, Signer], Trust, str]:
     return {agent: Signer(agent, key) for agent, key in keys.items()}, Trust(public), text
 
 
-class Bucket:
-    """A bucket in a dictionary."""
-
-    def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
-        self._revision = 0
-
-    async def get(self, key: str) -> Entry | None:
-        return self.entries.get(key)
-
-    async def create(self, key: str, value: bytes) -> int:
-        if key in self.entries:
-            raise Conflict(f"{key} exists")
-        return self._put(key, value)
-
-    async def update(self, key: str, value: bytes, revision: int) -> int:
-        if key not in self.entries or self.entries[key].revision != revision:
-            raise Conflict(f"{key} has another revision")
-        return self._put(key, value)
-
-    async def delete(self, key: str) -> None:
-        self.entries.pop(key, None)
-
-    async def keys(self) -> list[str]:
-        return list(self.entries)
-
-    def _put(self, key: str, value: bytes) -> int:
-        self._revision += 1
-        self.entries[key] = Entry(value, self._revision)
-        return self._revision
+Bucket = MemoryBucket
 
 
 class Pages:

@@ -30,8 +30,8 @@ class Merged(Collector):
         return self._families
 
 
-def merge(texts: Mapping[str, str], processes: Sequence[Process]) -> bytes:
-    """Return one Prometheus text of many: `texts` is what each process answered.
+def merge(texts: Mapping[str, str], processes: Sequence[Process], more: Sequence[Metric] = ()) -> bytes:
+    """Return one Prometheus text of many: `texts` is what each process answered, `more` is told beside it.
 
     A text that is no Prometheus text is left out; `firebreak_process_up` still tells of its process.
     """
@@ -45,7 +45,7 @@ def merge(texts: Mapping[str, str], processes: Sequence[Process]) -> bytes:
                 labels = {**sample.labels, LABEL: process}
                 known.add_sample(sample.name, labels, sample.value, sample.timestamp, sample.exemplar)
     registry = CollectorRegistry()
-    registry.register(Merged([*_processes(processes), *families.values()]))
+    registry.register(Merged([*_processes(processes), *more, *families.values()]))
     return generate_latest(registry)
 
 
@@ -71,9 +71,14 @@ class MetricsServer:
     """Serves `/metrics` on the supervisor's own port."""
 
     def __init__(
-        self, ports: Ports, sources: Mapping[str, int], processes: Callable[[], Sequence[Process]]
+        self,
+        ports: Ports,
+        sources: Mapping[str, int],
+        processes: Callable[[], Sequence[Process]],
+        more: Callable[[], Sequence[Metric]],
     ) -> None:
-        """`sources` are the loopback ports of what has metrics; `processes` tells how all are now."""
+        """`sources` are the loopback ports of what has metrics; `processes` tells how all are, `more` the rest."""
+        self._more = more
         self._processes = processes
         self._socket = ports.guard
         self._sources = sources
@@ -96,7 +101,7 @@ class MetricsServer:
         async with aiohttp.ClientSession(timeout=PATIENCE) as session:
             texts = await asyncio.gather(*(_scrape(session, port) for port in self._sources.values()))
         answered = {name: text for name, text in zip(self._sources, texts, strict=True) if text is not None}
-        merged = await asyncio.to_thread(merge, answered, self._processes())
+        merged = await asyncio.to_thread(lambda: merge(answered, self._processes(), self._more()))
         return web.Response(body=merged, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from nats.errors import Error as NatsError
@@ -96,16 +98,53 @@ def monitored(layout: Layout, path: str) -> Any:
         return None
 
 
-def dead_letters(layout: Layout) -> dict[str, int] | None:
-    """Return how many dead letters each agent has, or None where NATS does not answer."""
-    said = monitored(layout, "jsz?accounts=1&streams=1")
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """One stream of a running NATS."""
+
+    name: str
+    messages: int
+    bytes: int
+    most: int
+    """Bytes that it may hold; -1 for no limit."""
+    refuses: bool
+    """Whether it refuses what is new when it is full, instead of dropping what is old."""
+
+
+def streams(layout: Layout) -> list[Stream] | None:
+    """Return every stream and bucket of a running NATS, or None where it does not answer."""
+    said = monitored(layout, "jsz?accounts=1&streams=1&config=1")
     if said is None:
         return None
-    streams = [
-        one for account in said.get("account_details") or () for one in account.get("stream_detail") or ()
+    return [
+        Stream(
+            name=one["name"],
+            messages=int(one["state"]["messages"]),
+            bytes=int(one["state"]["bytes"]),
+            most=int(one["config"].get("max_bytes", -1)),
+            refuses=one["config"].get("discard") == "new",
+        )
+        for account in said.get("account_details") or ()
+        for one in account.get("stream_detail") or ()
     ]
-    return {
-        one["name"].removeprefix("DEAD_"): int(one["state"]["messages"])
-        for one in streams
-        if one["name"].startswith("DEAD_")
-    }
+
+
+def dead_letters(layout: Layout) -> dict[str, int] | None:
+    """Return how many dead letters each agent has, or None where NATS does not answer."""
+    found = streams(layout)
+    if found is None:
+        return None
+    return {one.name.removeprefix("DEAD_"): one.messages for one in found if one.name.startswith("DEAD_")}
+
+
+def write_failed(layout: Layout) -> bool:
+    """Return whether a running NATS could not write to a stream, and never will before it is restarted."""
+    try:
+        address = json.loads(layout.nats_configuration.read_text())["http"]
+        with urllib.request.urlopen(f"http://{address}/healthz", timeout=5):
+            return False
+    except urllib.error.HTTPError as error:
+        with error:
+            return b"write error" in error.read()
+    except (OSError, ValueError, KeyError):
+        return False

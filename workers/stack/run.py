@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from signals.errors import FirebreakError
-from signals.subjects import CONTEXT_STORE, RBAC_AUDITOR
+from signals.subjects import CONTEXT_STORE, LIAISON, RBAC_AUDITOR
 from workers import settings
 from workers.stack import agents, credentials, kubernetes, nats, state, temporal
 from workers.stack.access import of_administrator, of_context
@@ -26,6 +26,8 @@ from workers.stack.ports import HOST, Ports, reserve
 from workers.stack.process import Server
 from workers.stack.progress import OnProgress, Progress, unheard
 from workers.stack.rotation import keep_turning
+from workers.stack.short import Watch
+from workers.stack.space import families, room
 from workers.stack.supervisor import Supervisor
 
 NEEDED_BY_AGENTS = ("temporal", "nats", "kube-apiserver")
@@ -101,10 +103,8 @@ class Stack:
         self.layout.make()
         ports = reserve(self.layout.ports)
         starting.callback(ports.guard.close)
-        options = self.options
-        await asyncio.to_thread(
-            credentials.make, self.layout, embedded=options.embedded, real_node=options.real_node
-        )
+        made = {"embedded": self.options.embedded, "real_node": self.options.real_node}
+        await asyncio.to_thread(credentials.make, self.layout, **made)
         self._endpoints = self._where(ports)
         processes = self._agent_processes()
         await self._serve_metrics(starting, ports, processes)
@@ -120,6 +120,7 @@ class Stack:
         self._supervisor.add(self._agents(ports, processes, needed, uid))
         await self._supervisor.ready()
         self._beside(starting, keep_turning(self.layout, lambda: self._supervisor.reload("nats")))
+        self._beside(starting, Watch(self.layout, self._supervisor, self._told(LIAISON, ports, 0, uid)).run())
         if ends:
             self._beside(starting, self._renew(processes, ends))
         self._started = True
@@ -140,15 +141,16 @@ class Stack:
         if not self.options.embedded:
             return servers
         told = (self.layout, ports, binaries, self._environment)
-        options = self.options
-        servers += kubernetes.servers(*told, durable=options.durable, real_node=options.real_node)
-        return servers + (node.servers(*told, options.enforcement) if options.real_node else ())
+        servers += kubernetes.servers(*told, durable=self.options.durable, real_node=self.options.real_node)
+        return servers + (node.servers(*told, self.options.enforcement) if self.options.real_node else ())
 
     async def _serve_metrics(
         self, starting: AsyncExitStack, ports: Ports, processes: tuple[str, ...]
     ) -> None:
         sources = {process: ports.metrics(position) for position, process in enumerate(processes)}
-        server = MetricsServer(ports, sources, lambda: self._supervisor.processes)
+        server = MetricsServer(
+            ports, sources, lambda: self._supervisor.processes, lambda: families(room(self.layout))
+        )
         await server.start()
         starting.push_async_callback(server.stop)
 
@@ -196,22 +198,27 @@ class Stack:
     ) -> list[Server]:
         servers = []
         for position, process in enumerate(processes):
-            told = agents.settings(
-                self.layout,
-                ports,
-                process,
-                cluster="memory" if self.options.cluster == "memory" else "kubernetes",
-                metrics_port=ports.metrics(position),
-                given={
-                    "cluster_name": self.options.context or "local",
-                    "cluster_uid": uid,
-                    **self._audit_log(process),
-                    **self.options.settings,
-                },
-            )
+            told = self._told(process, ports, ports.metrics(position), uid)
             command = self.options.agent_command
             servers.append(agents.server(process, told, self._environment, command=command, after=after))
         return servers
+
+    def _told(self, process: str, ports: Ports, metrics_port: int, uid: str | None) -> settings.Settings:
+        """Return what one agent is told."""
+        given = {
+            "cluster_name": self.options.context or "local",
+            "cluster_uid": uid,
+            **self._audit_log(process),
+            **self.options.settings,
+        }
+        return agents.settings(
+            self.layout,
+            ports,
+            process,
+            cluster="memory" if self.options.cluster == "memory" else "kubernetes",
+            metrics_port=metrics_port,
+            given=given,
+        )
 
     def _audit_log(self, process: str) -> dict[str, Path]:
         """Return which file is followed for events, and for who changed what: the embedded API server's."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from signals.errors import StackError
 from workers.stack.layout import PRIVATE_DIR, Layout, write_private
 from workers.stack.memory import Memory
+from workers.stack.room import Room
 
 TRIES, PAUSE = 10, 0.03
 """How often, and how many seconds apart, a lock is tried that others hold for an instant only."""
@@ -74,9 +75,10 @@ class Status(BaseModel, frozen=True):
     """Authority that signed the alert receiver's certificate."""
     dead_letters: dict[str, int] | None = None
     """How many messages each agent could not handle and keeps; null where NATS does not answer."""
+    room: Room | None = None
+    """Of `stores` their `server`, `path`, `free_bytes`, `size_bytes`; of `streams` the share of their limit."""
     context_store: Memory | None = None
-    """What the context store remembers: `objects`, `versions`, `gaps`, `lag_seconds`, `broken`; null where there is
-    none."""
+    """What it remembers: `objects`, `versions`, `gaps`, `lag_seconds`, `broken`; null for none."""
     people: People = People()
     """Kubeconfigs of `oncall` and `lead`."""
     stopped: str | None = None
@@ -170,10 +172,7 @@ def _holder(lock: Path) -> int | None:
 
 
 def leftovers(layout: Layout) -> tuple[Process, ...]:
-    """Return what still runs of a stack whose supervisor is gone; normally nothing does.
-
-    Found by /proc, so on Linux only.
-    """
+    """Return what still runs of a stack whose supervisor is gone, found by /proc: on Linux only."""
     try:
         document = Status.model_validate_json(layout.status.read_bytes())
     except (OSError, ValidationError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from workers.cli.verb import Verb, no_arguments, state_dir
 
 if TYPE_CHECKING:
+    from workers.cli.screen import Screen
     from workers.stack.layout import Layout
     from workers.stack.state import Status
 
@@ -19,6 +20,7 @@ def run(options: Namespace) -> int:
     from workers.stack.layout import Layout
     from workers.stack.memory import memory
     from workers.stack.nats import dead_letters
+    from workers.stack.space import room
     from workers.stack.state import read
 
     status = read(state_dir(options))
@@ -29,6 +31,7 @@ def run(options: Namespace) -> int:
         found = {
             "dead_letters": dead_letters(layout),
             "attention": _attention(layout),
+            "room": room(layout),
             "context_store": memory(layout.context / "versions.db"),
             "filters": _filters(status),
         }
@@ -79,16 +82,23 @@ def _filters(status: "Status") -> dict[str, str]:
     return filters(f"{places.temporal_ui}/namespaces/{places.temporal_namespace or 'default'}/workflows")
 
 
+def _warn(screen: "Screen", status: "Status") -> None:
+    """Say first what a person must know or see to."""
+    if status.stopped:
+        screen.say(f"STOPPED: {status.stopped}", "bold red")
+    for line in status.attention:
+        screen.say(f"{line[:1].upper()}{line[1:]}.", "yellow")
+    for line in status.room.troubles.values() if status.room else ():
+        screen.say(line, "bold red")
+
+
 def _show(status: "Status") -> None:
     from workers.cli.screen import Screen
     from workers.stack.memory import LATE, told
 
     screen = Screen()
     screen.say(f"{'ready' if status.ready else 'not ready'}: {status.state_dir}", "bold")
-    if status.stopped:
-        screen.say(f"STOPPED: {status.stopped}", "bold red")
-    for line in status.attention:
-        screen.say(f"{line[:1].upper()}{line[1:]}.", "yellow")
+    _warn(screen, status)
     if not status.processes:
         screen.say("Nothing runs here. Start a stack with `firebreak up`.")
         return
