@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -50,6 +51,20 @@ def test_what_is_missing_is_said_with_the_command_that_mends_it(
 ) -> None:
     monkeypatch.setattr(tools, "program", lambda name: None if name in ("runc", "nft") else f"/bin/{name}")
     with pytest.raises(StackError, match=r"apt-get install .*nftables.* runc"):
+        tools.check(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="who is not root is told of that first")
+def test_a_container_in_which_root_may_make_no_namespaces_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unshare = tmp_path / "unshare"
+    unshare.write_text("#!/bin/sh\necho unshare failed: Operation not permitted >&2\nexit 1\n")
+    unshare.chmod(0o755)
+    monkeypatch.setattr(tools, "program", lambda name: str(unshare) if name == "unshare" else f"/bin/{name}")
+    with pytest.raises(
+        StackError, match=r"namespaces of its own \(unshare failed: Operation not permitted\)"
+    ):
         tools.check(tmp_path)
 
 

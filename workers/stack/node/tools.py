@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,24 @@ def missing(state: Path) -> list[Missing]:
     if lacking:
         packages = " ".join(sorted(lacking))
         found.append(Missing(f"the packages {packages}", CURE.format(packages=packages)))
-    return found + _cgroups() + _hidden(state)
+    return found + _namespaces() + _cgroups() + _hidden(state)
+
+
+def _namespaces() -> list[Missing]:
+    """Try it: a container may be root and may make none all the same."""
+    if os.geteuid() != 0 or (unshare := program("unshare")) is None:
+        return []
+    tried = subprocess.run(  # noqa: S603
+        [unshare, "--net", "--mount", "--uts", "--pid", "--fork", "true"], capture_output=True, text=True
+    )
+    if tried.returncode == 0:
+        return []
+    return [
+        Missing(
+            f"namespaces of its own ({tried.stderr.strip()})",
+            "run it outside of a container, or with --privileged",
+        )
+    ]
 
 
 def _cgroups() -> list[Missing]:
