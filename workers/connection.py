@@ -49,8 +49,12 @@ class Connection:
         except OSError as error:
             raise SettingsInvalid(f"FIREBREAK_NATS_DIR: {settings.nats_dir}: {error}") from error
         with translated(f"connecting to {settings.nats_url} as {agent}"):
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await connection._connect(settings.nats_url)
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await connection._connect(settings.nats_url)
+            except BaseException:
+                connection._drop()
+                raise
         return connection
 
     async def _connect(self, url: str) -> None:
@@ -100,7 +104,7 @@ class Connection:
                 await self.client.flush(timeout=2)
         try:
             await self.client.close()
-        except OSError:  # it broke just now
+        except (OSError, AttributeError):  # it broke just now: a closed TLS transport has nothing to write with
             self._drop()
 
     def _drop(self) -> None:
@@ -113,7 +117,7 @@ class Connection:
         return next((text for at, text in self._denials if at >= since and lowered in text), "")
 
     async def _on_error(self, error: Exception) -> None:
-        if self.client.is_reconnecting:
+        if self.client.is_connecting or self.client.is_reconnecting:
             self._drop()  # nats-py leaves the socket of an attempt that failed open
         text = str(error)
         if "permissions violation" in text:
