@@ -88,7 +88,7 @@ def connect(given: Given, desk: Desk) -> Channel:
 
 NOTIFIER = Notifier(
     name="pagerduty",
-    reaches="whoever is on call in PagerDuty: triggered, acknowledged when a person decides, resolved on close",
+    reaches="whoever is on call in PagerDuty: triggered, resolved on close",
     needs=("pagerduty_key_file",),
     uses=("pagerduty_url", "private_hosts"),
     connect=connect,

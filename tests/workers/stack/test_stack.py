@@ -108,6 +108,8 @@ async def test_the_status_document_has_exactly_the_promised_fields(stack: Stack)
             "stopped",
             "attention",
             "people",
+            "filters",
+            "room",
         )
     }
     assert set(document["processes"][0]) == {"name", "pid", "ready", "restarts"}
