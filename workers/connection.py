@@ -104,7 +104,10 @@ class Connection:
                 await self.client.flush(timeout=2)
         try:
             await self.client.close()
-        except (OSError, AttributeError):  # it broke just now: a closed TLS transport has nothing to write with
+        except (
+            OSError,
+            AttributeError,
+        ):  # it broke just now: a closed TLS transport has nothing to write with
             self._drop()
 
     def _drop(self) -> None:

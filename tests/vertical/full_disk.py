@@ -147,6 +147,13 @@ class Play:
         return said[0]
 
 
+async def paged(layout: Layout, server: str) -> list[str]:
+    """Return the titles of the pages about the room of one server."""
+    lines = layout.pages.read_text().splitlines() if layout.pages.exists() else []
+    pages = [json.loads(line) for line in lines]
+    return [page["title"] for page in pages if page["incident"] == f"room/{server}"]
+
+
 async def played(server: str, root: Path) -> dict[str, Any]:
     """Fill one server's disk, free it, and return what came of it."""
     layout = Layout(state_dir(root).absolute())
@@ -159,6 +166,7 @@ async def played(server: str, root: Path) -> dict[str, Any]:
         async with full(place):
             refused = await play.refused() if server == "nats" else await play.fire() == 200
             status = await play.told(f"{server} is out of space")
+            await until(lambda: paged(layout, server), lambda: "nobody is paged", TOLD_SECONDS)
         freed = time.monotonic()
 
         async def goes_on() -> bool:
@@ -168,7 +176,6 @@ async def played(server: str, root: Path) -> dict[str, Any]:
         back = time.monotonic() - freed
         lost = await play.lost()
         again = (await stage.firebreak("status"))[1]
-    pages = [json.loads(line) for line in layout.pages.read_text().splitlines()]
     return {
         "refused": refused,
         "codes": play.codes,
@@ -177,7 +184,7 @@ async def played(server: str, root: Path) -> dict[str, Any]:
         "back": back,
         "status": status,
         "still_told": f"{server} is out of space" in " ".join(again.split()),
-        "pages": [page["title"] for page in pages if page["incident"] == f"room/{server}"],
+        "pages": await paged(layout, server),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(280)]
 
 NAMESPACE = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--mount")
 ROOT = Path(__file__).parents[2]
