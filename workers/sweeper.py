@@ -200,10 +200,10 @@ class Sweeper:
         return before is not None and before != picture
 
     async def _look(self, namespace: str, stands: list[Standing]) -> None:
-        """Tell the owners of what misses something now; if they cannot be told, look again next time."""
+        """Tell the owners of what misses something now; where that fails, look again next time."""
         try:
             await self._tell_owners(stands)
-        except Unavailable as error:
+        except FirebreakError as error:
             log.warning("an owner could not be told; it will be", namespace=namespace, error=str(error))
             self._seen[namespace] = ""
 

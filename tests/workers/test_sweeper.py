@@ -1,6 +1,7 @@
 """The sweeper on a memory cluster: what it needs is in the cluster, and nothing else."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from signals.catalog import load
 from signals.decisions import OnExpiry, PlannedAction
 from signals.entities import ClusterRef, Entity
 from signals.errors import Refused, Unavailable
+from signals.plans import Write
 from signals.policy import AfterExtensions, Policy
 from signals.receipts import ActionState, Receipt
 from tests.workflows.world import Bucket, essence
@@ -287,6 +289,19 @@ async def test_a_namespace_that_refuses_stops_the_sweep_of_no_other(scene: Scene
     await scene.cluster.create(
         PODS.ref("a", "denied"), {"kind": "Pod", "metadata": marked, "spec": {"containers": []}}
     )
+    scene.now = NOW + timedelta(hours=2)
+    await scene.sweeper.sweep()
+    assert await scene.policies() == ["theirs"]
+
+
+async def test_a_hold_that_is_refused_keeps_nothing_from_its_expiry(scene: Scene) -> None:
+    async def refused(_: object, __: Receipt) -> tuple[Write, ...]:
+        raise Refused("forbidden")
+
+    kinds = {**ACTIONS, "isolate_pod": replace(ACTIONS["isolate_pod"], hold=refused)}
+    scene.sweeper = Sweeper(scene.cluster, scene.records, kinds, scene.owner, lambda: scene.now)
+    await scene.isolate()
+    await scene.sweeper.sweep()
     scene.now = NOW + timedelta(hours=2)
     await scene.sweeper.sweep()
     assert await scene.policies() == ["theirs"]
