@@ -40,7 +40,7 @@ def rotate(server: NatsServer) -> None:
 def shown(server: NatsServer) -> dict[str, str]:
     """Return the certificate that each connected client has shown."""
     found = server.monitor("connz?auth=1")["connections"]
-    return {one["name"]: one["tls_peer_certs"][0]["cert_sha256"] for one in found}
+    return {one["name"]: one["tls_peer_certs"][0]["cert_sha256"] for one in found if "name" in one}
 
 
 def fresh(server: NatsServer, before: dict[str, str]) -> set[str]:
