@@ -87,7 +87,7 @@ async def deployed(here: Village) -> list[Manifest]:
 
 
 async def test_a_pod_is_looked_at_frozen_and_evicted_while_its_sibling_goes_on(cutting: Stage) -> None:
-    async with under(cutting, "{}\n"), cutting.scene() as scene:
+    async with under(cutting, "authority: {rules: []}\n"), cutting.scene() as scene:
         here = Village(scene.cluster, scene.namespace, node=node_of(cutting))
         victim, sibling = await deployed(here)
         name, uid = victim["metadata"]["name"], victim["metadata"]["uid"]
