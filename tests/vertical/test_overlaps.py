@@ -23,6 +23,7 @@ from activities.release import standing
 from activities.remediate import Remediating
 from activities.standing import moment
 from signals.approvals import Approval, Verb
+from signals.authority import Authority
 from signals.catalog import load
 from signals.decisions import Decision
 from signals.entities import Entity
@@ -87,7 +88,7 @@ class Nobody:
         """Do nothing."""
 
 
-POLICY = Policy(isolate_steps=())
+POLICY = Policy(isolate_steps=(), authority=Authority(rules=()))
 VOUCHER = Voucher(b"a secret of the tests")
 
 
@@ -120,7 +121,7 @@ class Hands:
             cluster=await self.cluster(name),
             records=self.records,
             trust=trust,
-            policy=Policy(isolate_steps=()),
+            policy=POLICY,
         )
 
     async def decision(self, pod: Manifest, confidence: float) -> Decision:
