@@ -103,7 +103,7 @@ class GovernedChannel:
             Unavailable: the channel does not answer, or what was held back cannot be read.
         """
         now = self._now()
-        if not self._options.quiet or self._options.sleeps("", now):
+        if not self._options.quiet or self._options.sleeps(now):
             return
         keys = sorted(key for key in await self._memory.keys() if key.startswith("held/"))
         held = [

@@ -1,13 +1,11 @@
 """Writes the reference from the code itself, so that it cannot say anything else; `--check` only compares."""
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import activities.actions
 import activities.notifiers
@@ -20,27 +18,23 @@ from activities.judgement import Judgement
 from activities.metrics import DESCRIPTIONS, Stage
 from activities.notifier import Notifier
 from activities.probe import Probe
-from docs import commands, documents, slack, steps, wire
+from docs import commands, documents, policy, slack, steps, wire
 from docs.rendering import documented, fields, page, permissions, table
 from signals.approvals import Verb as Spoken
 from signals.approvals import Via
 from signals.audit_detector import AuditDetector
-from signals.authority import Authority, AuthorityRule
 from signals.catalog import load
 from signals.decisions import Inverse, OnExpiry, Tier
 from signals.detector import Detector
 from signals.incidents import IncidentState, Relation
 from signals.pages import PageKind
-from signals.people import OidcAccount, Person, Role, SlackAccount
-from signals.policy import Breaker, Policy, Protected, Rule, Thresholds, Tier4
+from signals.people import Role
+from signals.policy import Tier4
 from signals.receipts import ActionState, Result
 from signals.threats import Mode, Severity
 from workers.settings import PREFIX, Settings
 
 REFERENCE = Path(__file__).parent / "reference"
-NESTED = (
-    Thresholds, Rule, Protected, Breaker, Person, SlackAccount, OidcAccount, Authority, AuthorityRule,
-)  # fmt: skip
 CLOSED: Mapping[type[Enum], str] = MappingProxyType(
     {
         IncidentState: "State of an incident",
@@ -68,30 +62,6 @@ def settings() -> str:
         "Agents read these variables of their environment once, when they start. An unknown one is an error."
     )
     return page("Settings", intro, table(("Variable", "Default", "Meaning"), rows))
-
-
-def policy() -> str:
-    """Return the page of the policy file."""
-    parts = [table(("Field", "Default", "Meaning"), ((f"`{n}`", d, t) for n, d, t in fields(Policy)))]
-    for model in NESTED:
-        rows = ((f"`{name}`", default, told) for name, default, told in fields(model))
-        parts += [f"## {model.__name__}", str(model.__doc__), table(("Field", "Default", "Meaning"), rows)]
-    intro = (
-        "`policy.yaml` is what people decide beforehand. Every field has a default, an unknown field is an error, "
-        "and the file's digest stands in every decision and plan. Editors can check it against "
-        "[the JSON Schema](policy.schema.json)."
-    )
-    return page("Policy", intro, *parts)
-
-
-def schema() -> str:
-    """Return the JSON Schema of the policy file, with the meaning of each field."""
-    made: dict[str, Any] = Policy.model_json_schema()
-    for model in (Policy, *NESTED):
-        part = made if model is Policy else made["$defs"][model.__name__]
-        for name, told in documented(model).items():
-            part["properties"][name].setdefault("description", told)
-    return json.dumps(made, indent=2) + "\n"
 
 
 def probes() -> str:
@@ -220,8 +190,8 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "judgements.md": judgements,
         "metrics.md": metrics,
         "notifiers.md": notifiers,
-        "policy.md": policy,
-        "policy.schema.json": schema,
+        "policy.md": policy.pages,
+        "policy.schema.json": policy.schema,
         "probes.md": probes,
         "settings.md": settings,
         "slack-app.yaml": slack.manifest,

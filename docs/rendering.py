@@ -14,7 +14,7 @@ NOTICE = "<!-- Written by docs/generate.py from the code. Do not edit: `make fix
 
 
 def documented(of: type | ModuleType) -> dict[str, str]:
-    """Return the text that stands below each member of a class or module, on one line."""
+    """Return the text that stands below each member of a class or module, on one line; what it inherits too."""
     told: dict[str, str] = {}
     for parent in getattr(of, "__bases__", ()):
         if parent.__module__.partition(".")[0] == of.__module__.partition(".")[0]:
@@ -52,7 +52,7 @@ def value(given: object) -> str:
         return "none"
     if isinstance(given, tuple):
         return ", ".join(f"`{_written(one)}`" for one in given)
-    return f"`{json.dumps(given.value if isinstance(given, Enum) else given)}`".replace('"', "")
+    return f"`{json.dumps(given.value if isinstance(given, Enum) else given, default=str)}`".replace('"', "")
 
 
 def _written(one: object) -> str:
@@ -64,9 +64,8 @@ def _written(one: object) -> str:
 
 def fields(model: type[BaseModel]) -> Iterable[tuple[str, object, str]]:
     """Return name, default and meaning of each field: its own first, then what it inherits."""
-    models = [one for one in reversed(model.__mro__) if issubclass(one, BaseModel) and one is not BaseModel]
-    told = {name: text for one in models for name, text in documented(one).items()}
-    for name, field in sorted(model.model_fields.items(), key=lambda one: one[0] not in documented(model)):
+    told, own = documented(model), inspect.get_annotations(model)
+    for name, field in sorted(model.model_fields.items(), key=lambda one: one[0] not in own):
         if field.is_required():
             yield name, "required", told.get(name, "")
             continue

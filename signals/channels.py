@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from signals.pages import Page, PageKind
 from signals.threats import Severity
-from signals.windows import FreezeWindow
+from signals.windows import Window
 
 
-class QuietHours(FreezeWindow, frozen=True, extra="forbid"):
+class QuietHours(Window, frozen=True, extra="forbid"):
     """A time in which a channel is told of critical things only; the rest is sent as one summary afterwards."""
 
 
@@ -45,11 +45,11 @@ class ChannelOptions(BaseModel, frozen=True, extra="forbid"):
     def silent(self, page: Page, at: datetime) -> bool:
         """Return whether a page waits until the quiet hours are over. A critical one never does."""
         critical = page.severity is Severity.CRITICAL
-        return not critical and self.sleeps(page.namespace, at)
+        return not critical and self.sleeps(at)
 
-    def sleeps(self, namespace: str, at: datetime) -> bool:
+    def sleeps(self, at: datetime) -> bool:
         """Return whether quiet hours hold at this instant."""
-        return any(window.covers(namespace, at) for window in self.quiet)
+        return any(window.holds(at) for window in self.quiet)
 
     def __str__(self) -> str:
         """Return them in one line, for `firebreak notify list`."""

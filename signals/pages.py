@@ -61,5 +61,3 @@ class Page(BaseModel, frozen=True):
     dedup_key: str = Field(min_length=1)
     at: datetime
     audience: Audience = Audience.RESPONDERS
-    decided: bool = False
-    """A person has decided: nobody needs to be woken for it any more."""

@@ -1,4 +1,4 @@
-"""When nothing that cannot be undone is done without a person: a trading day, a release night, a week of audit.
+"""Times that come again and again: a trading day, a release night, a week of audit, the hours of sleep.
 
 A window says its time zone itself: the machine that judges may stand anywhere, and clocks change twice a year.
 """
@@ -25,8 +25,8 @@ class Day(StrEnum):
     SUNDAY = "sun"
 
 
-class FreezeWindow(BaseModel, frozen=True, extra="forbid"):
-    """A time in which nothing is evicted and no credential frozen without a person. Isolation goes on."""
+class Window(BaseModel, frozen=True, extra="forbid"):
+    """A time of day, on some days of the week, in a season."""
 
     timezone: str
     """Name in the time zone database (`Europe/Berlin`, `UTC`). There is no default."""
@@ -40,10 +40,6 @@ class FreezeWindow(BaseModel, frozen=True, extra="forbid"):
     """The first day on which it begins (`2026-12-20`); none: it always did."""
     last: date | None = None
     """The last day on which it begins; none: it always will."""
-    namespace: str = "*"
-    """Namespaces in which it holds: a shell pattern (`*`, `?`)."""
-    reason: str = "the policy has a freeze window now"
-    """What the person who is asked reads."""
 
     @field_validator("timezone")
     @classmethod
@@ -62,10 +58,8 @@ class FreezeWindow(BaseModel, frozen=True, extra="forbid"):
             return time(said // 60, said % 60)
         return said
 
-    def covers(self, namespace: str, at: datetime) -> bool:
-        """Return whether this holds in a namespace at an instant. `until` itself is outside."""
-        if not fnmatchcase(namespace, self.namespace):
-            return False
+    def holds(self, at: datetime) -> bool:
+        """Return whether it is so at an instant. `until` itself is outside."""
         local = at.astimezone(ZoneInfo(self.timezone))
         today, now = local.date(), local.time()
         if self.until > self.since:
@@ -76,3 +70,16 @@ class FreezeWindow(BaseModel, frozen=True, extra="forbid"):
     def _begins(self, day: date) -> bool:
         in_season = (self.first is None or day >= self.first) and (self.last is None or day <= self.last)
         return in_season and list(Day)[day.weekday()] in self.days
+
+
+class FreezeWindow(Window, frozen=True, extra="forbid"):
+    """A time in which nothing is evicted and no credential frozen without a person. Isolation goes on."""
+
+    namespace: str = "*"
+    """Namespaces in which it holds: a shell pattern (`*`, `?`)."""
+    reason: str = "the policy has a freeze window now"
+    """What the person who is asked reads."""
+
+    def covers(self, namespace: str, at: datetime) -> bool:
+        """Return whether this holds in a namespace at an instant."""
+        return fnmatchcase(namespace, self.namespace) and self.holds(at)

@@ -31,7 +31,7 @@ class PagerDutyChannel:
         self._key = key
 
     async def send(self, page: Page) -> None:
-        """Trigger, acknowledge or resolve.
+        """Trigger, or resolve once it is closed.
 
         Raises:
             Unavailable, Refused: as `Outbound.call`.
@@ -42,7 +42,7 @@ class PagerDutyChannel:
         about = page.incident or page.dedup_key
         event: dict[str, object] = {
             "routing_key": self._key,
-            "event_action": _action(page),
+            "event_action": "resolve" if page.kind is PageKind.CLOSED else "trigger",
             "dedup_key": f"firebreak/{page.cluster.name}/{about}"[:DEDUP_KEY],
         }
         if event["event_action"] != "trigger":
@@ -66,12 +66,6 @@ class PagerDutyChannel:
         if len(msgspec.json.encode(event)) > BODY:
             event["payload"] = {**event["payload"], "custom_details": {"text": text}}  # type: ignore[dict-item]
         return event
-
-
-def _action(page: Page) -> str:
-    if page.kind is PageKind.CLOSED:
-        return "resolve"
-    return "acknowledge" if page.kind is PageKind.OUTCOME and page.decided else "trigger"
 
 
 def connect(given: Given, desk: Desk) -> Channel:

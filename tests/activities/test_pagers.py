@@ -75,11 +75,10 @@ async def test_an_incident_is_one_alert_of_pagerduty_until_it_is_closed(
     pager = channel("pagerduty", services, desk, tmp_path)
     await pager.send(page())
     await pager.send(page("again", severity=Severity.CRITICAL, links={"Incident": "http://ui/1"}))
-    await pager.send(page("said", kind=PageKind.OUTCOME, decided=True))
     await pager.send(closed())
     ((key, events),) = services.alerts.items()
     assert key == "firebreak/test/shop-web-0-1"
-    assert [event["event_action"] for event in events] == ["trigger", "trigger", "acknowledge", "resolve"]
+    assert [event["event_action"] for event in events] == ["trigger", "trigger", "resolve"]
     assert [event["payload"]["severity"] for event in events[:2]] == ["error", "critical"]
     assert events[1]["links"] == [{"href": "http://ui/1", "text": "Incident"}]
 
