@@ -5,11 +5,12 @@ channel itself must know the page, by its `dedup_key` or its incident.
 """
 
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from activities.notifier import Channel
 from activities.ports import KeyValue
@@ -22,6 +23,9 @@ SUMMARISED = 50
 
 Bury = Callable[[str, Page, str], Awaitable[object]]
 """Keeps a page that a channel refused, with the reason."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Kept(BaseModel, frozen=True):
@@ -65,9 +69,10 @@ class GovernedChannel:
             if kept.refused:
                 raise Refused(kept.refused)
             return
-        if not await self._wanted(page):
+        known = bool(page.incident) and await self._memory.get(f"known/{page.incident}") is not None
+        if not known and not self._options.wants(page):
             return
-        if self._options.silent(page, self._now()):
+        if not known and self._options.silent(page, self._now()):
             await self._put(f"held/{_digest(page.dedup_key)}", page)
             return
         refused = await self.deliver(page)
@@ -106,11 +111,7 @@ class GovernedChannel:
         if not self._options.quiet or self._options.sleeps(now):
             return
         keys = sorted(key for key in await self._memory.keys() if key.startswith("held/"))
-        held = [
-            (key, Page.model_validate_json(entry.value))
-            for key in keys
-            if (entry := await self._memory.get(key))
-        ]
+        held = [(key, page) for key in keys if (page := await self._held(key))]
         due = [(key, page) for key, page in held if not self._options.silent(page, now)]
         if not due:
             return
@@ -119,9 +120,15 @@ class GovernedChannel:
             await self._put(f"told/{_digest(page.dedup_key)}", Kept(at=now))
             await self._memory.delete(key)
 
-    async def _wanted(self, page: Page) -> bool:
-        known = bool(page.incident) and await self._memory.get(f"known/{page.incident}") is not None
-        return known or self._options.wants(page)
+    async def _held(self, key: str) -> Page | None:
+        """Return a page that was held back; one that another version wrote and nobody can read is given up."""
+        entry = await self._memory.get(key)
+        try:
+            return Page.model_validate_json(entry.value) if entry else None
+        except ValidationError as error:
+            _log.error("channel %s: a page that was held back cannot be read: %s", self._name, error)
+            await self._memory.delete(key)
+            return None
 
     async def _put(self, key: str, value: BaseModel) -> None:
         with suppress(Conflict):

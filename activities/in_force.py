@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from activities.ports import KeyValue
+from signals.approvals import Verb, Voice
+from signals.authority import Matter
 from signals.errors import Conflict
 from signals.loosening import loosened
 from signals.policy import Policy
+from signals.voices import objection
 
 _KEY = "policy.held"
 
-Approvals = Mapping[tuple[str, str], Collection[str]]
-"""From which policy to which, by digests: the UIDs of the Commands that approve it."""
+Approvals = Mapping[tuple[str, str], Mapping[str, Voice]]
+"""From which policy to which, by digests: who approves it, by the UID of their Command."""
 
 
 class Kept(BaseModel, frozen=True):
@@ -79,4 +82,10 @@ async def in_force(bucket: KeyValue, installed: Policy, approvals: Approvals) ->
 
 
 def _unspent(approvals: Approvals, old: Policy, new: Policy, spent: Collection[str]) -> tuple[str, ...]:
-    return tuple(uid for uid in approvals.get((old.digest, new.digest), ()) if uid not in spent)
+    """Return the Commands that approve this change, unused, of those who may by the policy in force."""
+    said = approvals.get((old.digest, new.digest), {})
+    return tuple(
+        uid
+        for uid, voice in said.items()
+        if uid not in spent and not objection(old, Verb.APPROVE_POLICY, Matter(), voice)
+    )

@@ -5,7 +5,7 @@ moment that the API server has it. What was heard is kept in the executor's own 
 takes nothing back. An API server that does not answer takes no writes either.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -50,7 +50,7 @@ class Orders:
         self._kept = Halt()
         self._no: dict[str, No] = {}
         self._stood_down: dict[str, No] = {}
-        self._policies: dict[tuple[str, str], dict[str, None]] = {}
+        self._policies: dict[tuple[str, str], dict[str, Voice]] = {}
         self.policy: Policy | None = None
         """The policy in force, once that is known: it says who the people are."""
 
@@ -71,18 +71,10 @@ class Orders:
         return self._halt.counted(lambda actor: people.counted_as(actor) if people.knows(actor) else "")
 
     def objection(self, command: Manifest) -> str:
-        """Return why a resume of this person does not count, or nothing."""
-        spec, metadata = command["spec"], command["metadata"]
+        """Return why this order of this person does not count, or nothing."""
         if self.policy is None:
-            return "it is not known yet who the people are" if spec.get("via") else ""
-        voice = Voice(
-            command=metadata["uid"],
-            actor=spec["actor"],
-            role=spec["role"],
-            via=spec.get("via", ""),
-            said_at=metadata.get("creationTimestamp") or datetime.now(UTC),
-        )
-        return voices.objection(self.policy, Verb.RESUME, Matter(), voice)
+            return "it is not known yet who the people are" if command["spec"].get("via") else ""
+        return voices.objection(self.policy, Verb(command["spec"]["verb"]), Matter(), _voice(command))
 
     def hear(self, command: Manifest) -> None:
         """Take in one Command; one that was heard before changes nothing."""
@@ -110,10 +102,10 @@ class Orders:
         if (command.get("status") or {}).get("accepted") is False:
             known.pop(uid, None)
         else:
-            known[uid] = None
+            known[uid] = _voice(command)
 
     @property
-    def approved_policies(self) -> Mapping[tuple[str, str], Collection[str]]:
+    def approved_policies(self) -> Mapping[tuple[str, str], Mapping[str, Voice]]:
         """From which policy to which a lead lets Firebreak loosen, by digests, and by which Commands."""
         return self._policies
 
@@ -203,6 +195,18 @@ class Orders:
             left = [one for one in entry.value.decode().split() if one not in incidents]
             if await _put(self._bucket, _POSTPONED, "\n".join(left).encode(), entry.revision):
                 return
+
+
+def _voice(command: Manifest) -> Voice:
+    """Return who gave an order, and in which capacity."""
+    spec, metadata = command["spec"], command["metadata"]
+    return Voice(
+        command=metadata["uid"],
+        actor=spec["actor"],
+        role=spec["role"],
+        via=spec.get("via", ""),
+        said_at=metadata.get("creationTimestamp") or datetime.now(UTC),
+    )
 
 
 async def _put(bucket: KeyValue, key: str, value: bytes, revision: int | None) -> bool:

@@ -29,7 +29,7 @@ _PASSING = frozenset({408, 425, 429})
 _DENIED = frozenset({401, 403})
 
 
-def secret(path: Path, setting: str, length: int = 1) -> str:
+def secret(path: Path, setting: str, *, length: int = 1, begins: str = "") -> str:
     """Return the secret in a file.
 
     Raises:
@@ -41,6 +41,8 @@ def secret(path: Path, setting: str, length: int = 1) -> str:
         raise SettingsInvalid(f"{setting}: {path} cannot be read") from error
     if len(text) < length:
         raise SettingsInvalid(f"{setting}: {path} holds no secret of {length} characters or more")
+    if not text.startswith(begins):
+        raise SettingsInvalid(f"{setting}: {path} does not hold a token that begins with {begins}")
     return text
 
 
@@ -145,7 +147,7 @@ class Outbound:
                     allow_redirects=False,
                 ) as answer,
             ):  # fmt: skip
-                content = await answer.content.read(ANSWER_BYTES)
+                content = await _read(answer.content)
                 reply = Reply(answer.status, content, terminal(content.decode("utf-8", "replace"), _SHOWN))
                 waits = answer.headers.get("Retry-After", "")
         except (TimeoutError, aiohttp.ClientError, OSError, ssl.SSLError) as error:
@@ -172,6 +174,16 @@ class Outbound:
                 f"{self._host} answers {status}: redirects are not followed. Correct {self._setting}"
             )
         raise Refused(f"{self._host} answers {status}: {reply.said}")
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """Return all of an answer, in however many parts it comes; no more than `ANSWER_BYTES` of it."""
+    found = b""
+    async for part in content.iter_any():
+        found = (found + part)[:ANSWER_BYTES]
+        if len(found) == ANSWER_BYTES:
+            break
+    return found
 
 
 def _seconds(waits: str) -> float:

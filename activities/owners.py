@@ -12,6 +12,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.notifier import Channel, OwnersChannel
+from activities.notify import REMEMBERED
 from activities.ports import Cluster, Manifest, Resource
 from signals.display import terminal
 from signals.entities import Entity
@@ -89,6 +90,8 @@ class Owning:
             await self._tried(channel.tell_owners(page, room), silent)
             if len(silent) == before:
                 self._told[name, page.dedup_key] = None
+        while len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
 
 
 def event(news: OwnersNews, one: Touched, entity: Entity) -> Manifest:

@@ -115,8 +115,8 @@ def _person(was: Person, will: Person) -> Iterator[str]:
     )
     for field, one in gained:
         yield f"people: {will.name} now has {field} {_named(one)}"
-    for account in was.answers_for:
-        if account not in will.answers_for:
+    for account in (*was.kubernetes, *was.answers_for):
+        if account not in (*will.kubernetes, *will.answers_for) and not will.owns(account):
             yield f"people: {will.name} no longer answers for {account}"
 
 

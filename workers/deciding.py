@@ -6,7 +6,7 @@ The executor asks all of it again, by its own records.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
@@ -84,8 +84,11 @@ class Deciding:
         return await self._decided(approval, await self._question(approval), pass_on)
 
     async def about_namespace(self, approval: Approval, carry_out: PassOn) -> Answer:
-        """Enrol a namespace, or take it out, if whoever said it may, and they are enough."""
-        matter = Matter(namespaces=(approval.namespace,))
+        """Decide about a namespace, and an incident that is named, if whoever said it may and they are enough."""
+        incident = await self._incident(approval.incident) if approval.incident else None
+        matter = matters.of_incident(incident, approval.verb) if incident else Matter()
+        if approval.namespace:
+            matter = replace(matter, namespaces=(approval.namespace,))
         return await self._decided(approval, Question(verb=approval.verb, matter=matter), carry_out)
 
     async def once(self, name: str, approval: Approval) -> None:

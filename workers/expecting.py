@@ -40,6 +40,7 @@ class Expecting:
         self._known: dict[str, AlertException] = {}
         self._counts: dict[str, tuple[int, datetime]] = {}
         """Matches that are not yet on record."""
+        self._recording = asyncio.Lock()
 
     def all(self) -> tuple[AlertException, ...]:
         """Return every exception that holds, or has held lately; each knows what it covers."""
@@ -69,6 +70,7 @@ class Expecting:
         Raises:
             Unavailable: the bucket does not answer.
         """
+        long_ago = datetime.now(UTC) - KEPT
         for key in await self._bucket.keys():
             entry = await self._bucket.get(key) if key.startswith(_SAID) else None
             if entry is None:
@@ -78,12 +80,12 @@ class Expecting:
             except (Refused, BadInput) as error:
                 log.error("an exception on record is none", key=key, error=str(error))
                 continue
-            if one.ends < datetime.now(UTC) - KEPT:
-                self._known.pop(one.id, None)
+            if one.ends < long_ago:
                 await self._bucket.delete(key)
                 await self._bucket.delete(_COUNTED + one.id)
             else:
                 self._take(one)
+        self._known = {name: one for name, one in self._known.items() if one.ends >= long_ago}
 
     async def answer(self, payload: bytes) -> bytes:
         """Take in one exception, made or ended, and return it as it is kept; without one, return all.
@@ -95,7 +97,8 @@ class Expecting:
         """
         if payload:
             one = self._proved(payload)
-            if len(self._known) >= MOST and one.id not in self._known:
+            holding = sum(known.ends > datetime.now(UTC) for known in self._known.values())
+            if holding >= MOST and one.id not in self._known:
                 raise BadInput(f"there are {MOST} exceptions already: end some, or change the policy")
             await self._keep(one)
             return self._known[one.id].model_dump_json().encode()
@@ -145,14 +148,19 @@ class Expecting:
 
     async def _record(self) -> None:
         """Add what was counted to what is on record."""
-        for name in list(self._counts):
-            entry = await self._bucket.get(_COUNTED + name)
-            before, last = _counted(entry)
-            count, at = self._counts.pop(name)
-            text = f"{before + count} {max(at, last or at).isoformat()}"
-            if not await self._put(_COUNTED + name, text.encode(), entry):
-                more, later = self._counts.get(name, (0, at))
-                self._counts[name] = (more + count, max(later, at))
+        async with self._recording:
+            for name in list(self._counts):
+                entry = await self._bucket.get(_COUNTED + name)
+                before, last = _counted(entry)
+                count, at = self._counts.pop(name)
+                text = f"{before + count} {max(at, last or at).isoformat()}"
+                written = False
+                try:
+                    written = await self._put(_COUNTED + name, text.encode(), entry)
+                finally:
+                    if not written:
+                        more, later = self._counts.get(name, (0, at))
+                        self._counts[name] = (more + count, max(later, at))
 
     async def _matched(self, one: AlertException) -> Matched:
         count, last = _counted(await self._bucket.get(_COUNTED + one.id))

@@ -71,17 +71,14 @@ class Gathering:
         return False
 
 
+_WHO_AND_WHY = {
+    "id", "actor", "person", "role", "groups", "authenticated", "authenticated_at", "via", "reason", "said_at",
+    "seconded", "signature", "plan_hash", "target_uids",
+}  # fmt: skip
+"""What two people may differ in and say the same all the same; what plan and targets they saw is asked before."""
+
+
 def _digest(approval: Approval, about: Sequence[str]) -> str:
     """Return what one decision is kept under: everything that it says, but who and why."""
-    said = (
-        approval.verb,
-        approval.incident,
-        approval.namespace,
-        approval.mode,
-        str(approval.seconds),
-        str(approval.force),
-        str(approval.keep),
-        str(approval.undo),
-        *about,
-    )
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:32]
+    said = approval.model_dump_json(exclude=_WHO_AND_WHY)
+    return hashlib.sha256("\n".join((said, *about)).encode()).hexdigest()[:32]

@@ -98,11 +98,11 @@ class Heeding:
             return Answer(
                 accepted=True, message="stopped: nothing new is written until two people have resumed"
             )
-        if verb == Verb.APPROVE_POLICY:
-            return self._policy_reply((spec.get("fromPolicy", ""), spec.get("toPolicy", "")))
         why = self._orders.objection(command)
         if why:
             return Answer(accepted=False, message=why)
+        if verb == Verb.APPROVE_POLICY:
+            return self._policy_reply((spec.get("fromPolicy", ""), spec.get("toPolicy", "")))
         return self._resume_reply(command["metadata"]["uid"], spec["actor"], spec.get("stop", ""))
 
     def _changes(self) -> tuple[str, str] | None:

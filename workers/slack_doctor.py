@@ -1,7 +1,8 @@
 """What `firebreak doctor` says of Slack: not connected, as it must be, or what is missing."""
 
+from activities.outbound import secret
 from activities.slack.checking import check
-from activities.slack.web import Web, secret
+from activities.slack.web import Web
 from signals.errors import SettingsInvalid, Unavailable
 from workers.settings import Settings
 
@@ -13,9 +14,9 @@ async def examine(given: Settings) -> tuple[bool, tuple[str, ...]]:
     if given.slack_token_file is None:
         return False, ()
     try:
-        web = Web(secret(given.slack_token_file, TOKEN, "xoxb-"), given.slack_url)
+        web = Web(secret(given.slack_token_file, TOKEN, begins="xoxb-"), given.slack_url)
         file = given.slack_app_token_file
-        app = Web(secret(file, APP_TOKEN, "xapp-"), given.slack_url) if file else None
+        app = Web(secret(file, APP_TOKEN, begins="xapp-"), given.slack_url) if file else None
         found = await check(web, app, given.slack_team or "", groups=False)
     except (SettingsInvalid, Unavailable) as error:
         return True, (str(error),)

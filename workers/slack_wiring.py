@@ -11,6 +11,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.outbound import secret
 from activities.ports import KeyValue
 from activities.slack.border import Border
 from activities.slack.channel import Rooms, SlackChannel
@@ -20,7 +21,7 @@ from activities.slack.groups import UserGroups
 from activities.slack.message import Doors
 from activities.slack.outbox import Outbox
 from activities.slack.record import Records
-from activities.slack.web import Web, secret
+from activities.slack.web import Web
 from signals.approvals import Answer
 from signals.errors import SettingsInvalid, Unavailable
 from signals.incidents import Summary
@@ -215,13 +216,13 @@ def wired(context: Context, temporal: Client) -> Slack | None:
 def _token(given: Settings) -> str:
     if given.slack_token_file is None:
         raise SettingsInvalid("FIREBREAK_SLACK_TOKEN_FILE is not given")
-    return secret(given.slack_token_file, "FIREBREAK_SLACK_TOKEN_FILE", "xoxb-")
+    return secret(given.slack_token_file, "FIREBREAK_SLACK_TOKEN_FILE", begins="xoxb-")
 
 
 def _app(given: Settings) -> Web | None:
     if given.slack_app_token_file is None:
         return None
-    token = secret(given.slack_app_token_file, "FIREBREAK_SLACK_APP_TOKEN_FILE", "xapp-")
+    token = secret(given.slack_app_token_file, "FIREBREAK_SLACK_APP_TOKEN_FILE", begins="xapp-")
     return Web(token, given.slack_url)
 
 

@@ -70,7 +70,7 @@ class PagerDutyChannel:
 
 def connect(given: Given, desk: Desk) -> Channel:
     """Open the service whose key stands in a file."""
-    key = secret(given["pagerduty_key_file"], "FIREBREAK_PAGERDUTY_KEY_FILE", KEY_CHARACTERS)
+    key = secret(given["pagerduty_key_file"], "FIREBREAK_PAGERDUTY_KEY_FILE", length=KEY_CHARACTERS)
     service = Outbound(
         given["pagerduty_url"],
         "FIREBREAK_PAGERDUTY_URL",

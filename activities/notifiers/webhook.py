@@ -69,7 +69,7 @@ def _event(page: Page) -> dict[str, object]:
 
 def connect(given: Given, desk: Desk) -> Channel:
     """Open the receiver."""
-    key = secret(given["webhook_secret_file"], "FIREBREAK_WEBHOOK_SECRET_FILE", SECRET_CHARACTERS)
+    key = secret(given["webhook_secret_file"], "FIREBREAK_WEBHOOK_SECRET_FILE", length=SECRET_CHARACTERS)
     receiver = Outbound(
         given["webhook_url"], "FIREBREAK_WEBHOOK_URL", "FIREBREAK_WEBHOOK_SECRET_FILE", given["private_hosts"]
     )

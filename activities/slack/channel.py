@@ -30,11 +30,6 @@ class Rooms:
                 return self._routes[key]
         return self._default
 
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Every channel that is named."""
-        return tuple(dict.fromkeys((self._default, *self._routes.values())))
-
 
 def _read(routes: str) -> Mapping[str, str]:
     read: dict[str, str] = {}

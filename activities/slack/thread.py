@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.slack.blocks import bullets, mention, section, text, theirs
+from activities.slack.message import escaped
 from activities.slack.record import Record, Saying, Told
 from signals.display import literal
 from signals.incidents import Incident, Moment
@@ -49,8 +50,7 @@ def reply(record: Record, incident: Incident, wakes: str = "") -> Reply | None:
     if lines:
         blocks.append(section("Timeline (UTC)", bullets(lines)))
     latest = record.lines[-1].text if record.lines else moments[-1].what
-    shown = literal(latest, 200).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    body = {"text": shown, "blocks": blocks}
+    body = {"text": escaped(latest, 200), "blocks": blocks}
     last = moments[-1] if moments else None
     digest = hashlib.sha256(json.dumps([record.name, body], sort_keys=True).encode()).hexdigest()[:32]
     told = Told(at=last.at, what=last.what) if last else record.told

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
@@ -10,7 +9,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from signals.errors import Refused, SettingsInvalid, Unavailable
+from signals.errors import Refused, Unavailable
 
 TIMEOUT_SECONDS = 10
 """How long one call may take."""
@@ -137,19 +136,3 @@ def _body(data: object) -> Mapping[str, Any]:
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def secret(path: Path, setting: str, begins: str = "") -> str:
-    """Return the secret in a file.
-
-    Raises:
-        SettingsInvalid: the file cannot be read, or holds something else; the secret is not in the text.
-    """
-    try:
-        text = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"{setting}: {path} cannot be read") from error
-    if not text or not text.startswith(begins):
-        what = f"a token that begins with {begins}" if begins else "a secret"
-        raise SettingsInvalid(f"{setting}: {path} does not hold {what}")
-    return text

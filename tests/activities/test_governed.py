@@ -93,6 +93,14 @@ async def test_quiet_hours_hold_back_all_but_critical_pages_and_end_in_one_summa
     assert len(place.channel.sent) == 2
 
 
+async def test_what_belongs_to_an_incident_that_it_knows_is_told_in_quiet_hours_too() -> None:
+    place = Place(QUIET, at=MORNING)
+    await place.governed.send(page())
+    place.at = NIGHT
+    await place.governed.send(page("end", kind=PageKind.CLOSED, severity=Severity.INFO))
+    assert [one.kind for one in place.channel.sent] == [PageKind.PAGE, PageKind.CLOSED]
+
+
 async def test_a_summary_that_could_not_be_sent_is_sent_later() -> None:
     place = Place(QUIET, Unavailable("down"), at=NIGHT)
     await place.governed.send(page())

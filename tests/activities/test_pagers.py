@@ -1,5 +1,6 @@
 """Pagers, tickets and webhooks: each incident once, whatever the service on the other side does."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -240,3 +241,26 @@ def test_a_secret_that_cannot_be_read_names_its_setting(tmp_path: Path, desk: De
     given = {"pagerduty_key_file": tmp_path / "none", "pagerduty_url": "https://x.test", "private_hosts": ""}
     with pytest.raises(SettingsInvalid, match="FIREBREAK_PAGERDUTY_KEY_FILE"):
         NOTIFIERS["pagerduty"].connect(given, desk)
+
+
+async def test_an_answer_that_comes_in_parts_is_read_whole() -> None:
+    async def parts(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for part in (b'{"key":', b'"SEC-1"}'):
+            await answer.write(part)
+            await asyncio.sleep(0.05)
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/", parts)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        service = Outbound(f"http://127.0.0.1:{port}", "URL", "KEY", "127.0.0.1")
+        assert (await service.call("GET", "/")).json() == {"key": "SEC-1"}
+    finally:
+        await runner.cleanup()

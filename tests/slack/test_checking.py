@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from activities.outbound import secret
 from activities.slack.checking import check
-from activities.slack.web import Web, secret
+from activities.slack.web import Web
 from signals.errors import SettingsInvalid
 from tests.slack.fake import APP, APP_TOKEN, TEAM, TOKEN, FakeSlack
 from workers.settings import Settings, named
@@ -43,7 +44,7 @@ def test_a_file_without_a_token_is_named_and_what_it_holds_is_not(tmp_path: Path
     file = tmp_path / "token"
     file.write_text("hunter2")
     with pytest.raises(SettingsInvalid, match="xoxb-") as refused:
-        secret(file, "FIREBREAK_SLACK_TOKEN_FILE", "xoxb-")
+        secret(file, "FIREBREAK_SLACK_TOKEN_FILE", begins="xoxb-")
     assert "hunter2" not in str(refused.value)
 
 

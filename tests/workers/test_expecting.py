@@ -1,5 +1,6 @@
 """Exceptions as the orchestrator keeps them: believed by signature only, and never brought back once ended."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,3 +103,13 @@ async def test_one_that_ended_long_ago_is_forgotten() -> None:
     where = expecting(bucket)
     await where.load()
     assert (where.all(), bucket.entries) == ((), {})
+
+
+async def test_two_who_record_at_once_count_each_match_once() -> None:
+    bucket = Bucket()
+    where = expecting(bucket)
+    await put(where, made())
+    where.count([seen(accepted_at=NOW, observed_at=NOW)])
+    await asyncio.gather(where.answer(b""), where.answer(b""))
+    (one,) = LISTED.validate_json(await where.answer(b""))
+    assert one.matched == 1

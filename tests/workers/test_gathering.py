@@ -3,8 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from signals.approvals import Approval, Verb
 from signals.entities import ClusterRef
+from signals.threats import Mode
+from signals.verdicts import Verdict
 from tests.workflows.world import Bucket
 from workers.gathering import Gathering
 
@@ -52,7 +56,21 @@ async def test_what_was_said_about_something_else_does_not_count() -> None:
     gathering = Gathering(Bucket(), FRESH)
     await names(gathering, said("c1", "alice"))
     assert await names(gathering, said("c2", "bob"), about="another stack") == ("bob",)
-    assert await names(gathering, said("c3", "bob", force=True)) == ("bob",)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"verb": Verb.STAND_DOWN}, {"incident": "i-2"}, {"namespace": "shop"}, {"mode": Mode.AUTO}, {"seconds": 60},
+        {"keep": True}, {"undo": True}, {"force": True}, {"verdict": Verdict.FALSE}, {"rule": "Terminal shell"},
+        {"workload": "Deployment/web"}, {"image": "shop:1"}, {"exception": "e-1"},
+    ],
+    ids=lambda other: next(iter(other)),
+)  # fmt: skip
+async def test_who_says_something_else_seconds_nobody(other: dict[str, Any]) -> None:
+    gathering = Gathering(Bucket(), FRESH)
+    await names(gathering, said("c1", "alice"))
+    assert await names(gathering, said("c2", "bob", **other)) == ("bob",)
 
 
 async def test_voices_are_used_once_and_the_same_command_again_is_the_same() -> None:
