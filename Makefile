@@ -36,7 +36,7 @@ test-slow: setup ## Run the tests that wait for real time
 	@$(BIN)/firebreak doctor --build
 	$(BIN)/pytest -q -m slow
 
-NODE_PACKAGES := containerd runc containernetworking-plugins busybox-static nftables conntrack
+NODE_PACKAGES := containerd runc containernetworking-plugins busybox-static nftables conntrack iproute2 mount util-linux
 
 node-setup: ## Install what a real node needs of the distribution (Debian, Ubuntu; as root)
 	apt-get install --yes --no-install-recommends $(NODE_PACKAGES)

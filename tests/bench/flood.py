@@ -16,6 +16,8 @@ from workers.cli.ledger import Ledger
 PODS, ALERTS = 20, 10_000
 IN_ONE_BODY = 100
 SENDERS = 4
+SETTLED = 15.0
+"""Seconds without anything new after which nothing more follows: pages of a burst wait that long."""
 PATIENCE = 150.0
 
 
@@ -59,24 +61,24 @@ async def counted(ground: Ground) -> int:
 
 
 async def outcome(ground: Ground, victims: list[Victim]) -> tuple[int, int, int]:
-    """Return how many incidents, pages and writes there are, once nothing more follows."""
+    """Return how many incidents of the victims, pages about these and writes there are, once nothing more follows.
+
+    Who prepares the ground enrols namespaces under an administrator's hand, which is an incident of its own.
+    """
     log = Path(ground.stack.status.endpoints.audit_log or "")
-    before = (-1, -1, -1)
-    while True:
-        spaces = [victim.scene.namespace for victim in victims]
-        incidents = sum([len(await Ledger(ground.temporal).summaries(space)) for space in spaces])
+    spaces = [victim.scene.namespace for victim in victims]
+    before, since = (-1, -1, -1), time.monotonic()
+    while time.monotonic() - since < SETTLED:
+        incidents = {one.id for space in spaces for one in await Ledger(ground.temporal).summaries(space)}
         pages = ground.stack.layout.pages
-        paged = (
-            {json.loads(line)["dedup_key"] for line in pages.read_text().splitlines()}
-            if pages.exists()
-            else set()
-        )
-        writes = sum(len(written(log, victim.scene.namespace)) for victim in victims)
-        now = (incidents, len(paged), writes)
-        if now == before:
-            return now
-        before = now
-        await asyncio.sleep(3)
+        told = [json.loads(line) for line in pages.read_text().splitlines()] if pages.exists() else []
+        paged = {page["dedup_key"] for page in told if page["incident"] in incidents}
+        writes = sum(len(written(log, space)) for space in spaces)
+        now = (len(incidents), len(paged), writes)
+        if now != before:
+            before, since = now, time.monotonic()
+        await asyncio.sleep(1)
+    return before
 
 
 async def measure(run: Run) -> AsyncIterator[Row]:
@@ -103,7 +105,13 @@ async def measure(run: Run) -> AsyncIterator[Row]:
         ("pages", pages, pods),
         ("writes", writes, pods * plan),
     ):
-        yield Row(name=f"… {name} that come out", value=float(value), unit="", goal=Goal(limit=most))
+        yield Row(
+            name=f"… {name} that come out",
+            value=float(value),
+            unit="",
+            goal=Goal(limit=most),
+            more={"expected": float(most)},
+        )
 
 
 GROUP = Group("flood", "many alerts about few pods: what comes out, and when all is counted", measure)

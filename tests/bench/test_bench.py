@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,5 +73,8 @@ def test_a_flood_comes_out_as_one_incident_one_page_and_one_plan_for_each_pod() 
     rows = asyncio.run(measured([flood.GROUP], Run(say=unheard, share=0.03)))
     assert len(rows) == 4
     assert all(one["met"] is not False for one in rows), rows
-    incidents = next(one for one in rows if "incidents" in str(one["name"]))
-    assert incidents["value"] == 3.0
+    out = {str(one["name"]): one for one in rows if "come out" in str(one["name"])}
+    incidents, pages, writes = out.values()
+    assert (incidents["value"], pages["value"]) == (3.0, 3.0)
+    more: Any = writes["more"]
+    assert writes["value"] == more["expected"]

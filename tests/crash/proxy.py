@@ -112,9 +112,9 @@ class Proxy:
         if fault is Fault.CONFLICT and request.method not in ("PATCH", "DELETE"):
             return None
         if fault is Fault.SILENT:
-            self._silences += 1
-            if self._silences > SILENCES or not writes:
+            if self._silences >= SILENCES or not writes:
                 return None
+            self._silences += 1
         return fault
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:

@@ -145,7 +145,7 @@ class Trial:
         self._proxy.turn(blow, self.outcome.seed)
         await asyncio.sleep(blow.seconds)
         self._proxy.clear()
-        self.outcome.met, self.outcome.failed = True, self._proxy.failed
+        self.outcome.met, self.outcome.failed = self._proxy.failed > 0, self._proxy.failed
         return blow.seconds, time.monotonic()
 
     async def _kill(self, kill: Kill, playing: "asyncio.Future[None]") -> tuple[float, int]:

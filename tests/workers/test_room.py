@@ -28,6 +28,14 @@ def test_a_trouble_is_new_once_until_it_is_over() -> None:
     assert begun({"nats": "out, by another megabyte"}, {"nats": "out"}) == {}
 
 
+def test_what_is_low_and_then_full_begins_twice() -> None:
+    low, full = (
+        Room(stores=(store(free, 10_000 * MIB),), streams=None).troubles for free in (100 * MIB, MIB)
+    )
+    assert "soon" in low["nats"]
+    assert ["out of space" in text for text in begun(full, low).values()] == [True]
+
+
 def test_the_same_is_told_as_metrics() -> None:
     found = families(Room(stores=(store(MIB),), streams={"FEED_rbac-auditor": 0.25}))
     values = {(one.name, *one.labels.values()): one.value for family in found for one in family.samples}

@@ -27,11 +27,11 @@ class ProbeWorkflow:
     """Tries what the sandbox forbids, before and after others have run beside it."""
 
     @workflow.run
-    async def run(self) -> list[str]:
-        """Return what was refused."""
+    async def run(self) -> tuple[list[str], int]:
+        """Return what was refused, and which copy of this module it is."""
         refused = self._refused()
         await asyncio.sleep(0.2)
-        return refused if self._refused() == refused else []
+        return refused if self._refused() == refused else [], id(FORBIDDEN)
 
     def _refused(self) -> list[str]:
         refused = []

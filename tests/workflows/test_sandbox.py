@@ -24,4 +24,7 @@ async def test_every_one_of_many_workflows_at_once_is_kept_from_what_is_not_dete
                 for number in range(20)
             )
         )
-    assert told == [[*FORBIDDEN]] * 20
+    assert [refused for refused, _ in told] == [[*FORBIDDEN]] * 20
+    copies = {copy for _, copy in told}
+    assert len(copies) == 1, "imported once for all of them"
+    assert copies != {id(FORBIDDEN)}, "and inside of the sandbox"

@@ -53,15 +53,16 @@ class Room(BaseModel, frozen=True):
 
     @property
     def troubles(self) -> dict[str, str]:
-        """Return what a person has to see to, in words, by what it is about."""
+        """Return what a person has to see to, by what it is about. What was low and is full begins anew."""
         short = {store.server: store.told() for store in self.stores if store.out or store.low}
+        out = {f"{store.server}, full": store.told() for store in self.stores if store.out and store.low}
         full = {
             stream: f"The stream {stream} is {_percent(share)} full, and refuses what is new once it is full."
             f" {_advice(stream)}"
             for stream, share in (self.streams or {}).items()
             if share >= NEARLY_FULL
         }
-        return short | full
+        return short | out | full
 
 
 def _percent(share: float) -> str:

@@ -11,7 +11,7 @@ from activities.adapters.memory_bucket import MemoryBucket
 from activities.notifier import Desk, Notifier, connect_all
 from signals.catalog import load
 from signals.entities import ClusterRef
-from signals.errors import FirebreakError
+from signals.errors import FirebreakError, Unavailable
 from signals.pages import Page, PageKind
 from signals.threats import Severity
 from workers.settings import Settings
@@ -35,7 +35,7 @@ class Watch:
     """One stack's room."""
 
     def __init__(self, layout: Layout, supervisor: Supervisor, told: Settings) -> None:
-        """Watch over these servers; people are reached as by a liaison that is told the same."""
+        """Watch over these servers; people are reached by the liaison's channels, whatever their options."""
         self._layout = layout
         self._supervisor = supervisor
         self._cluster = ClusterRef(name=told.cluster_name, uid=told.cluster_uid or "")
@@ -44,7 +44,8 @@ class Watch:
             notifiers, told.model_dump(), lambda _: Desk(memory=MemoryBucket(), report=_no_report)
         )
         self._known: Mapping[str, str] = {}
-        self._untold: dict[str, Page] = {}
+        self._untold: dict[tuple[str, str], Page] = {}
+        """By channel and what it is about: each is told once, whatever the others answer."""
 
     async def run(self) -> None:
         """Look from time to time, for ever."""
@@ -58,24 +59,25 @@ class Watch:
         troubles = found.troubles
         for about, text in begun(troubles, self._known).items():
             log.error("%s", text)
-            self._untold[about] = self._page(about, text)
+            page = self._page(about, text)
+            self._untold |= {(channel, about): page for channel in self._channels}
         for about in self._known.keys() - troubles.keys():
             log.warning("there is room again: %s", about)
         self._known = troubles
-        for about, page in list(self._untold.items()):
-            if await self._told(page):
-                del self._untold[about]
+        for (channel, about), page in list(self._untold.items()):
+            if await self._told(channel, page):
+                del self._untold[channel, about]
 
-    async def _told(self, page: Page) -> bool:
-        """Tell people on every channel; False if one is to be tried again."""
-        answered = True
-        for name, channel in self._channels.items():
-            try:
-                await channel.send(page)
-            except (FirebreakError, OSError) as error:
-                log.warning("nobody was told through %s yet: %s", name, error)
-                answered = False
-        return answered
+    async def _told(self, channel: str, page: Page) -> bool:
+        """Tell people on one channel; False if it is to be tried again."""
+        try:
+            await self._channels[channel].send(page)
+        except (Unavailable, OSError) as error:
+            log.warning("nobody was told through %s yet: %s", channel, error)
+            return False
+        except FirebreakError as error:
+            log.error("%s refuses to tell anybody: %s", channel, error)
+        return True
 
     def _page(self, about: str, text: str) -> Page:
         now = datetime.now(UTC)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import tarfile
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from workers.stack import controlplane
 from workers.stack.modules import MODULES, NODE_MODULES
 from workers.stack.node import configuration, images, tools
 from workers.stack.node.place import Place
+
+ROOT = Path(tools.__file__).parents[3]
 
 
 def test_an_image_is_the_same_for_the_same_programs(tmp_path: Path) -> None:
@@ -52,6 +55,11 @@ def test_what_is_missing_is_said_with_the_command_that_mends_it(
     monkeypatch.setattr(tools, "program", lambda name: None if name in ("runc", "nft") else f"/bin/{name}")
     with pytest.raises(StackError, match=r"apt-get install .*nftables.* runc"):
         tools.check(tmp_path)
+
+
+def test_what_make_installs_is_what_is_asked_for() -> None:
+    (said,) = re.findall(r"^NODE_PACKAGES := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {*said.split()} == {*tools.PACKAGES.values(), "containernetworking-plugins"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="who is not root is told of that first")

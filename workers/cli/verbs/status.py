@@ -88,7 +88,7 @@ def _warn(screen: "Screen", status: "Status") -> None:
         screen.say(f"STOPPED: {status.stopped}", "bold red")
     for line in status.attention:
         screen.say(f"{line[:1].upper()}{line[1:]}.", "yellow")
-    for line in status.room.troubles.values() if status.room else ():
+    for line in dict.fromkeys(status.room.troubles.values()) if status.room else ():
         screen.say(line, "bold red")
 
 

@@ -109,7 +109,10 @@ async def _enforce(objects: Objects, enforcement: Enforcement, ready: Path) -> N
         if text != applied and await _apply(text):
             applied = text
             await asyncio.to_thread(ready.touch)
-        elif text != applied:
+        elif text == applied:
+            await asyncio.to_thread(ready.touch)
+        else:
+            await asyncio.to_thread(ready.unlink, missing_ok=True)
             await asyncio.sleep(PAUSE)
             objects.changed.set()
 

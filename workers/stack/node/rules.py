@@ -51,7 +51,10 @@ def _pod(pod: Object) -> Pod | None:
 
 
 def selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """Say whether a label selector selects; an empty one selects everything."""
+    """Say whether a label selector selects; an empty one selects everything.
+
+    Not the reachability engine's own: its answers are compared with the packets that this lets through.
+    """
     wanted = (selector.get("matchLabels") or {}).items()
     return all(labels.get(key) == value for key, value in wanted) and all(
         _holds(expression, labels) for expression in selector.get("matchExpressions") or ()
@@ -65,7 +68,7 @@ def _holds(expression: Object, labels: Mapping[str, str]) -> bool:
     if operator == "DoesNotExist":
         return key not in labels
     among = key in labels and labels[key] in (expression.get("values") or ())
-    return among if operator == "In" else not among
+    return among if operator == "In" else operator == "NotIn" and not among
 
 
 def compiled(
