@@ -1,10 +1,15 @@
 """One control plane for the whole run, with our manifests applied; and what must come last does."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.control_plane import control_plane
 
 __all__ = ["control_plane"]
+
+# examples are judged by what they show, not by how long a busy machine needs for them
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 LAST = "test_replay.py"
 """Replays what all other tests of its folder have left."""

@@ -313,7 +313,7 @@ def test_a_packed_bomb_is_not_unpacked() -> None:
     assert item == b""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signals.errors import Undecodable
@@ -285,7 +285,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["priority", "time", "source", "output", "tags", "hostname", "message"]), JSON
@@ -296,14 +295,12 @@ def test_any_members_make_an_alert_that_can_be_stored(members: dict[str, Any]) -
     assert msgspec.json.decode(msgspec.json.encode(found), type=Alert) == found
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=5))
 def test_any_fields_make_an_alert_that_can_be_stored(fields: dict[str, Any]) -> None:
     found = redacted(alert(output_fields=fields))
     assert msgspec.json.decode(msgspec.json.encode(found), type=Alert) == found
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with suppress(Undecodable):

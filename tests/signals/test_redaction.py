@@ -4,7 +4,7 @@ import time
 from base64 import b64encode
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from signals.arguments import _SYNTAXES
@@ -166,7 +166,6 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(WORDS, max_size=12).map("".join))
 @example("://passwordpassword@")
 def test_redacting_again_changes_nothing(text: str) -> None:
@@ -174,13 +173,11 @@ def test_redacting_again_changes_nothing(text: str) -> None:
     assert redact(once) == once
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_taken(text: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
-@settings(deadline=None)
 @given(
     st.text("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", min_size=6, max_size=40),
     st.sampled_from(
